@@ -1,0 +1,69 @@
+// swift-tools-version: 6.2
+//===----------------------------------------------------------------------===//
+// This source file is part of maild, the mail-job daemon.
+// SPDX-License-Identifier: Apache-2.0
+//===----------------------------------------------------------------------===//
+
+import PackageDescription
+
+/// Every Swift target is built the same way; the arrows between the rooms stand in `targets` below
+/// and are enforced by `--explicit-target-dependency-import-check error` (see the Makefile).
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let tomlKit: Target.Dependency = .product(name: "TOMLKit", package: "TOMLKit")
+
+let package = Package(
+    name: "maild",
+    products: [
+        .executable(name: "maild", targets: ["maild"]),
+        .executable(name: "mailctl", targets: ["mailctl"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+
+        room("MailJob"),
+        room("MailWire", ["MailJob"]),
+        room("MailMessage", ["MailJob"]),
+        room("MailSpool", ["MailJob", "CSQLite", nioCore]),
+        room("Exposition"),
+        room("Systemd", ["CSystemd"]),
+        room("MailTelemetry", ["MailJob", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1]),
+        room("MailTransport", ["MailJob", "MailWire", "MailMessage", "MailTelemetry", nioCore, nioPosix]),
+        room("MailDispatch", ["MailJob", "MailSpool", "MailTransport", "MailTelemetry", nioCore]),
+        room("MailIntake", ["MailJob", "MailWire", "MailSpool", "MailTelemetry", nioCore, nioPosix]),
+        room(
+            "MailControl",
+            ["MailJob", "MailWire", "MailSpool", "MailDispatch", "MailTelemetry", nioCore, nioPosix]),
+        room(
+            "MailDaemon",
+            [
+                "MailJob", "MailWire", "MailMessage", "MailSpool", "MailTransport", "MailDispatch", "MailIntake",
+                "MailControl", "MailTelemetry", "Exposition", "Systemd", nioCore, nioPosix, tomlKit,
+            ]),
+        .executableTarget(name: "maild", dependencies: ["MailDaemon", argumentParser], swiftSettings: settings),
+        .executableTarget(
+            name: "mailctl", dependencies: ["MailJob", "MailWire", argumentParser], swiftSettings: settings),
+    ]
+)

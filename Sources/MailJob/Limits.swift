@@ -1,0 +1,85 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+/// Every bound of maild with the reason for its number. What an operator may change starts from here and stands in
+/// the configuration under the same name (docs/configuration.md).
+package enum Limits {
+    // MARK: Submission
+
+    /// A 25 MiB attachment is 34 MiB of base64, and the message around it must fit as well.
+    package static let lineBytesMax = 40 << 20
+    /// Lines up to this size need no share of `readingBytesMax`: nearly every job is one.
+    package static let smallLineBytesMax = 64 << 10
+    /// What large lines may hold in memory over all connections: six of the longest at a time.
+    package static let readingBytesMax = 256 << 20
+    /// One connection's lines that are read and not answered: enough to fill a group commit by itself.
+    package static let unansweredLinesMax = 1024
+    /// The same in bytes, so that a thousand medium-sized lines do not add up.
+    package static let unansweredBytesMax = 1 << 20
+    /// Connections in all: half of what is left of a common descriptor limit of 4,096.
+    package static let connectionsMax = 2048
+    /// Connections of one user, so that one program gone wild leaves room for the others.
+    package static let connectionsPerUserMax = 1024
+    /// A line must be whole after so long: a stalled writer holds memory that others wait for.
+    package static let lineSecondsMax = 60
+
+    // MARK: A job
+
+    /// Nested deeper, it is no job of ours; keeps the parser's stack small.
+    package static let depthMax = 64
+    /// Postfix and Exchange Online take 1,000 and 500 recipients a message; more is a mailing list's business.
+    package static let recipientsMax = 1000
+    /// RFC 5321 §4.5.3.1.1–3: local part 64, domain 255, path 256 octets with its brackets.
+    package static let localPartBytesMax = 64
+    package static let domainBytesMax = 255
+    package static let addressBytesMax = 254
+    /// The app's own name for a job: an id or a URL, not a document.
+    package static let refBytesMax = 256
+    /// Header fields beside our own.
+    package static let headersMax = 100
+    /// RFC 5322 §2.1.1: a line has at most 998 octets without its CRLF.
+    package static let mailLineBytesMax = 998
+    /// RFC 5322 §2.1.1: and should have no more than 78.
+    package static let mailLineBytesWanted = 78
+    package static let priorityMax = 9
+    package static let priorityDefault = 4
+    /// A year: what lies further ahead is a mistake in the units.
+    package static let delaySecondsMax = 31_536_000
+    package static let attemptsMax = 1000
+    /// RFC 5321 §4.5.4.1: give up after four to five days.
+    package static let expirySeconds = 432_000
+
+    // MARK: Spool
+
+    /// Ten million waiting jobs are a month's work of one relay, and some 5 GB.
+    package static let spoolJobsMax = 10_000_000
+    package static let spoolBytesMax = 20 << 30
+    /// Rows in one commit: past some thousands the gain is gone and the answer's delay grows.
+    package static let commitRowsMax = 4096
+    package static let commitBytesMax = 64 << 20
+    /// Finished jobs keep their history (without their body) for a day …
+    package static let historySeconds = 86_400
+    /// … but a day of a busy relay would outgrow the queue, so never more than these.
+    package static let historyJobsMax = 1_000_000
+
+    // MARK: Dispatch
+
+    package static let workersMax = 1024
+    package static let workersDefault = 8
+    /// Ready jobs held in memory for the workers: a few milliseconds of work at full speed.
+    package static let windowJobsMax = 1024
+    package static let windowBytesMax = 16 << 20
+    /// After SIGTERM a running job has so long to end before it is given back to the spool.
+    package static let drainSecondsMax = 20
+
+    // MARK: SMTP
+
+    /// RFC 5321 §4.5.3.1.5: a reply line has at most 512 octets; servers that say more are common, without bound they are not.
+    package static let replyLineBytesMax = 4096
+    package static let replyLinesMax = 256
+    /// Kept open after the last message, below the five minutes at which RFC 5321 §4.5.3.2.7 lets a server hang up.
+    package static let idleSecondsMax = 30
+    package static let connectionsPerRelayMax = 16
+    package static let messagesPerConnectionMax = 1000
+    package static let replyTextBytesMax = 512
+}

@@ -1,0 +1,2 @@
+import ArgumentParser
+@main struct Maild: ParsableCommand { func run() {} }
