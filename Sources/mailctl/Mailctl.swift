@@ -1,2 +1,45 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
 import ArgumentParser
-@main struct Mailctl: ParsableCommand { func run() {} }
+import MailJob
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+@main
+struct Mailctl: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mailctl",
+        abstract: "Submit jobs to maild, see its queue and steer it.",
+        discussion: """
+            Exit status: 0 done; 64 wrong usage; 65 a job or an id was refused; 66 no such file; 69 maild is not \
+            there; 70 our bug; 74 reading or writing failed; 75 try again later; 76 maild and mailctl do not \
+            understand each other; 77 no permission; 78 the configuration is wrong.
+
+            MAILD_SUBMIT_SOCKET and MAILD_CONTROL_SOCKET name the sockets where the options do not. NO_COLOR turns \
+            colours off.
+            """,
+        version: Version.text,
+        subcommands: [
+            Submit.self, Status.self, Scale.self, List.self, Show.self, Pause.self, Resume.self, Reload.self,
+            VersionCommand.self,
+        ])
+
+    /// In place of the library's own: our failures carry their exit status, and a closed pipe says nothing.
+    static func main() {
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch let failure as Failure {
+            if let message = failure.message { StandardError.write("mailctl: \(message)\n") }
+            Glibc.exit(failure.status.rawValue)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}

@@ -1,0 +1,52 @@
+# maild, the mail-job daemon
+# SPDX-License-Identifier: Apache-2.0
+# The workshop's doors; `make` alone explains them.
+
+# One configuration for everything, so that SwiftNIO is compiled once: the tests are built beside the daemon
+# (`swift test` without --skip-build would compile it all again with other flags, and so would --static-swift-stdlib).
+# An import that Package.swift does not declare is an error; without the flag an incremental build accepts it.
+BUILD := swift build -c release --explicit-target-dependency-import-check error
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test tidy format bench deb clean
+
+help: ## explain these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# bash -m gives the script the terminal, so that Ctrl-C reaches it alone: make itself would answer with an error.
+run: ## build, start maild in a private directory and send a first e-mail; Ctrl-C ends it
+	@scripts/install-deps build run
+	@$(BUILD)
+	@bash -mc scripts/run
+
+build: ## build maild and mailctl (release) into .build/release
+	@scripts/install-deps build
+	$(BUILD)
+
+test: tidy ## everything that tests the project; installs what it needs
+	@scripts/install-deps build run test
+	$(BUILD) --build-tests
+	swift test -c release --skip-build --disable-xctest
+	.venv/bin/python -m pytest -q Tests/System
+
+tidy: ## the habits of CONTRIBUTING.md: headers, lengths, forbidden calls, links, format
+	@python3 Tests/Tidy/tidy_selftest.py
+	@python3 Tests/Tidy/tidy.py
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+
+format: ## rewrite the Swift files as .swift-format has it
+	swift format format --in-place --recursive --parallel Package.swift Sources Tests
+
+bench: ## measure accepts, deliveries and idling beside SQLite alone (about ten minutes)
+	@scripts/install-deps build bench
+	@$(BUILD)
+	@$(MAKE) --no-print-directory -C Benchmarks
+	Benchmarks/run
+
+deb: ## build the Debian package (not there yet: fails and says so)
+	@echo 'make deb: the Debian package does not exist yet; run maild from .build/release meanwhile.' >&2
+	@exit 1
+
+clean: ## remove everything that was built; keeps .maild-run, which may hold mail
+	rm -rf .build .venv
+	@$(MAKE) --no-print-directory -C Benchmarks clean

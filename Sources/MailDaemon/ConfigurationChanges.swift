@@ -1,0 +1,67 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+extension Configuration {
+    /// What a reload changed, as dotted keys in the order of docs/configuration.md. `changed` takes effect at once;
+    /// `restartNeeded` waits, because the sockets and the spool are open already.
+    package func changes(from old: Configuration) -> (changed: [String], restartNeeded: [String]) {
+        let before = Dictionary(old.entries, uniquingKeysWith: { first, _ in first })
+        let after = Dictionary(entries, uniquingKeysWith: { first, _ in first })
+        let gone = old.entries.map(\.0).filter { after[$0] == nil }
+        let differing = entries.map(\.0).filter { before[$0] != after[$0] } + gone
+        let waits = { (key: String) in key.hasPrefix("sockets.") || key == "spool.path" }
+        return (differing.filter { !waits($0) }, differing.filter(waits))
+    }
+
+    /// Every key with its value as text, for comparing.
+    private var entries: [(String, String)] {
+        var entries = [
+            ("hostname", hostname),
+            ("workers", "\(workers)"),
+            ("log_level", logLevel.rawValue),
+            ("default_relay", defaultRelay ?? ""),
+            ("drain_seconds_max", "\(drainSecondsMax)"),
+            ("sockets.submit", sockets.submit),
+            ("sockets.control", sockets.control),
+            ("sockets.metrics", sockets.metrics?.description ?? ""),
+            ("spool.path", spool.path),
+            ("spool.jobs_max", "\(spool.jobsMax)"),
+            ("spool.bytes_max", "\(spool.bytesMax)"),
+            ("spool.history_seconds", "\(spool.historySeconds)"),
+            ("spool.history_jobs_max", "\(spool.historyJobsMax)"),
+        ]
+        entries += limitEntries
+        entries += [
+            ("retry.first_seconds", "\(retry.firstSeconds)"),
+            ("retry.wait_seconds_max", "\(retry.waitSecondsMax)"),
+            ("retry.expiry_seconds", "\(retry.expirySeconds)"),
+            ("metrics.worker_label", "\(metrics.workerLabel)"),
+            ("maildir.path", maildir.path),
+        ]
+        return entries + relays.flatMap(\.entries)
+    }
+
+    private var limitEntries: [(String, String)] {
+        [
+            ("limits.line_bytes_max", "\(limits.lineBytesMax)"),
+            ("limits.reading_bytes_max", "\(limits.readingBytesMax)"),
+            ("limits.connections_max", "\(limits.connectionsMax)"),
+            ("limits.connections_per_user_max", "\(limits.connectionsPerUserMax)"),
+            ("limits.unanswered_lines_max", "\(limits.unansweredLinesMax)"),
+            ("limits.line_seconds_max", "\(limits.lineSecondsMax)"),
+            ("limits.recipients_max", "\(limits.recipientsMax)"),
+        ]
+    }
+}
+
+extension RelaySettings {
+    fileprivate var entries: [(String, String)] {
+        [
+            ("relay.\(name).host", host),
+            ("relay.\(name).port", "\(port)"),
+            ("relay.\(name).connections_max", "\(connectionsMax)"),
+            ("relay.\(name).messages_per_connection_max", "\(messagesPerConnectionMax)"),
+            ("relay.\(name).idle_seconds_max", "\(idleSecondsMax)"),
+        ]
+    }
+}

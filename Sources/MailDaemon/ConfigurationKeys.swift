@@ -1,0 +1,59 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+/// The names a configuration file may use.
+enum ConfigurationKeys {
+    /// Under `""` the keys before the first table; under `relay` those of each `[relay.NAME]`.
+    static let tables: [String: [String]] = [
+        "": ["hostname", "workers", "log_level", "default_relay", "drain_seconds_max"],
+        "sockets": ["submit", "control", "metrics"],
+        "spool": ["path", "jobs_max", "bytes_max", "history_seconds", "history_jobs_max"],
+        "limits": [
+            "line_bytes_max", "reading_bytes_max", "connections_max", "connections_per_user_max",
+            "unanswered_lines_max", "line_seconds_max", "recipients_max",
+        ],
+        "retry": ["first_seconds", "wait_seconds_max", "expiry_seconds"],
+        "metrics": ["worker_label"],
+        "maildir": ["path"],
+        "relay": ["host", "port", "connections_max", "messages_per_connection_max", "idle_seconds_max"],
+    ]
+
+    static let sections = tables.keys.filter { !$0.isEmpty }.sorted()
+
+    static func known(in table: String) -> [String] { tables[table] ?? [] }
+
+    /// What the author of an unknown key probably meant, ready for a sentence; nil where nothing is near.
+    static func suggestion(for name: String, in table: String) -> String? {
+        if let near = nearest(to: name, among: known(in: table) + (table.isEmpty ? sections : [])) { return near }
+        let elsewhere = tables.filter { $0.value.contains(name) }.keys.sorted()
+        guard let other = elsewhere.first else { return nil }
+        return switch other {
+        case "": "\(name) before the first table"
+        case "relay": "\(name) in [relay.NAME]"
+        default: "\(name) in [\(other)]"
+        }
+    }
+
+    /// At most two letters, or a third of them, may differ: `hots` is `host` with two that do.
+    static func nearest(to name: String, among names: [String]) -> String? {
+        let distances = names.map { (name: $0, distance: distance($0, name)) }
+        guard let best = distances.min(by: { $0.distance < $1.distance }) else { return nil }
+        return best.distance <= max(2, name.count / 3) && best.distance < name.count ? best.name : nil
+    }
+
+    /// Levenshtein's: letters to insert, delete or replace.
+    private static func distance(_ left: String, _ right: String) -> Int {
+        let right = Array(right)
+        var row = Array(0...right.count)
+        for (index, letter) in left.enumerated() {
+            var diagonal = row[0]
+            row[0] = index + 1
+            for column in right.indices {
+                let replaced = diagonal + (right[column] == letter ? 0 : 1)
+                diagonal = row[column + 1]
+                row[column + 1] = min(replaced, row[column] + 1, diagonal + 1)
+            }
+        }
+        return row[right.count]
+    }
+}

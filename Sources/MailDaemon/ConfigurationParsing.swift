@@ -1,0 +1,120 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+extension Configuration {
+    /// Reads a file's text. `file` is what errors call it; `hostname` is asked only where the file names none.
+    package static func parse(
+        _ text: String, file: String, stateDirectory: String? = nil,
+        hostname: @autoclosure () -> String = MachineName.domain()
+    ) throws(ConfigurationError) -> Configuration {
+        let reader = try ConfigurationReader(text, file: file)
+        try reader.refuseUnknownKeys()
+        let name = reader.has(["hostname"]) ? "" : hostname()
+        var configuration = Configuration(hostname: name, stateDirectory: stateDirectory)
+        try configuration.readTop(reader)
+        try configuration.readSockets(reader, stateDirectory)
+        try configuration.readSpool(reader)
+        try configuration.readLimits(reader)
+        try configuration.readRetry(reader)
+        try reader.read(["metrics", "worker_label"], into: &configuration.metrics.workerLabel)
+        try reader.readPath(["maildir", "path"], into: &configuration.maildir.path)
+        try configuration.readRelays(reader)
+        return configuration
+    }
+
+    private mutating func readTop(_ reader: ConfigurationReader) throws(ConfigurationError) {
+        try reader.read(["hostname"], into: &hostname, wanted: "a domain name such as mail.example.com") {
+            HostPort.isDomain($0) ? $0 : nil
+        }
+        try reader.read(["workers"], into: &workers, Ranges.workers)
+        let levels = LogLevel.allCases.map(\.rawValue).joined(separator: ", ")
+        try reader.read(["log_level"], into: &logLevel, wanted: "one of \(levels)") { LogLevel(rawValue: $0) }
+        try reader.read(["drain_seconds_max"], into: &drainSecondsMax, 0...Ranges.hour)
+    }
+
+    private mutating func readSockets(
+        _ reader: ConfigurationReader, _ stateDirectory: String?
+    ) throws(ConfigurationError) {
+        try reader.readPath(["sockets", "submit"], into: &sockets.submit)
+        try reader.readPath(["sockets", "control"], into: &sockets.control)
+        for (name, path) in [("submit", sockets.submit), ("control", sockets.control)] {
+            try reader.refuseLongSocket(name, path, stateDirectory)
+        }
+        guard sockets.submit != sockets.control else {
+            throw reader.error(["sockets", "control"], "must not be the same as sockets.submit")
+        }
+        let wanted = "ADDRESS:PORT such as 127.0.0.1:9825 or [::1]:9825, or \"\" for none"
+        try reader.read(["sockets", "metrics"], into: &sockets.metrics, wanted: wanted) {
+            $0.isEmpty ? .some(nil) : HostPort($0).map(Optional.some)
+        }
+    }
+
+    private mutating func readSpool(_ reader: ConfigurationReader) throws(ConfigurationError) {
+        try reader.readPath(["spool", "path"], into: &spool.path)
+        try reader.read(["spool", "jobs_max"], into: &spool.jobsMax, 1...Ranges.billion)
+        try reader.read(["spool", "bytes_max"], into: &spool.bytesMax, Ranges.spoolBytes)
+        try reader.read(["spool", "history_seconds"], into: &spool.historySeconds, 0...Ranges.year)
+        try reader.read(["spool", "history_jobs_max"], into: &spool.historyJobsMax, 0...Ranges.billion)
+    }
+
+    private mutating func readLimits(_ reader: ConfigurationReader) throws(ConfigurationError) {
+        let reading = ["limits", "reading_bytes_max"]
+        try reader.read(["limits", "line_bytes_max"], into: &limits.lineBytesMax, Ranges.lineBytes)
+        try reader.read(reading, into: &limits.readingBytesMax, Ranges.readingBytes)
+        try reader.read(["limits", "connections_max"], into: &limits.connectionsMax, 1...Ranges.million)
+        try reader.read(
+            ["limits", "connections_per_user_max"], into: &limits.connectionsPerUserMax, 1...Ranges.million)
+        try reader.read(["limits", "unanswered_lines_max"], into: &limits.unansweredLinesMax, 1...Ranges.million)
+        try reader.read(["limits", "line_seconds_max"], into: &limits.lineSecondsMax, 0.1...Ranges.hour)
+        try reader.read(["limits", "recipients_max"], into: &limits.recipientsMax, Ranges.recipients)
+        guard limits.readingBytesMax >= limits.lineBytesMax else {
+            let blamed = reader.has(reading) ? reading : ["limits", "line_bytes_max"]
+            let sizes = "reading_bytes_max (\(limits.readingBytesMax)) and line_bytes_max (\(limits.lineBytesMax))"
+            throw reader.error(blamed, "\(sizes): the longest line could never be read")
+        }
+    }
+
+    private mutating func readRetry(_ reader: ConfigurationReader) throws(ConfigurationError) {
+        let first = ["retry", "first_seconds"]
+        let wait = ["retry", "wait_seconds_max"]
+        try reader.read(first, into: &retry.firstSeconds, 0.01...Ranges.day)
+        try reader.read(wait, into: &retry.waitSecondsMax, 0.01...Ranges.day)
+        try reader.read(["retry", "expiry_seconds"], into: &retry.expirySeconds, 1...Ranges.year)
+        guard retry.waitSecondsMax >= retry.firstSeconds else {
+            let blamed = reader.has(wait) ? wait : first
+            throw reader.error(blamed, "wait_seconds_max must not be below first_seconds")
+        }
+    }
+
+    private mutating func readRelays(_ reader: ConfigurationReader) throws(ConfigurationError) {
+        for name in try (reader.names(in: ["relay"]) ?? []).sorted() {
+            relays.append(try RelaySettings(reader, name: name))
+        }
+        try reader.read(["default_relay"], into: &defaultRelay, wanted: "the name of a [relay.NAME]") { name in
+            relays.contains { $0.name == name } ? .some(name) : nil
+        }
+        if relays.count > 1, defaultRelay == nil {
+            let names = relays.map(\.name).joined(separator: ", ")
+            let message = "must say which relay takes the mail: one of \(names)"
+            var problem = reader.error(["relay", relays[1].name], message)
+            problem.key = "default_relay"
+            throw problem
+        }
+    }
+}
+
+extension RelaySettings {
+    init(_ reader: ConfigurationReader, name: String) throws(ConfigurationError) {
+        let path = ["relay", name]
+        self.init(name: name, host: "")
+        try reader.read(path + ["host"], into: &host, wanted: "a domain name or an IP address") {
+            HostPort.isHost($0) ? $0 : nil
+        }
+        guard !host.isEmpty else { throw reader.error(path + ["host"], "is missing") }
+        try reader.read(path + ["port"], into: &port, 1...65535)
+        try reader.read(path + ["connections_max"], into: &connectionsMax, Configuration.Ranges.relayConnections)
+        try reader.read(
+            path + ["messages_per_connection_max"], into: &messagesPerConnectionMax, 1...Configuration.Ranges.million)
+        try reader.read(path + ["idle_seconds_max"], into: &idleSecondsMax, 0...Configuration.Ranges.hour)
+    }
+}

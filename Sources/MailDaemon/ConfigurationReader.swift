@@ -1,0 +1,98 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import TOMLKit
+
+/// Takes typed, bounded values out of one TOML text; every complaint names file, line and key.
+///
+/// Each reading method changes `value` only where the key is there, so that the default stands where it is not.
+struct ConfigurationReader {
+    let file: String
+    private let root: TOMLTable
+    private let locator: KeyLocator
+
+    init(_ text: String, file: String) throws(ConfigurationError) {
+        self.file = file
+        locator = KeyLocator(text)
+        // TOMLKit hands the text on as a C string: past a NUL nothing would be read, and nobody would notice.
+        guard !text.utf8.contains(0) else { throw ConfigurationError(file: file, message: "contains a NUL character") }
+        do {
+            root = try TOMLTable(string: text)
+        } catch let error as TOMLParseError {
+            throw ConfigurationError(file: file, line: error.source.begin.line, message: error.description)
+        } catch {
+            throw ConfigurationError(file: file, message: "\(error)")
+        }
+    }
+
+    func error(_ path: [String], _ message: String) -> ConfigurationError {
+        ConfigurationError(
+            file: file, line: locator.line(of: path), key: path.joined(separator: "."), message: message)
+    }
+
+    /// Whether the file says so itself; a default may be to blame otherwise.
+    func has(_ path: [String]) -> Bool { node(path) != nil }
+
+    /// The table at `path`, nil where there is none; anything else at that place is an error.
+    func names(in path: [String]) throws(ConfigurationError) -> [String]? {
+        guard !path.isEmpty else { return root.keys }
+        guard let value = node(path) else { return nil }
+        guard let table = value.table else { throw wrongType(path, "a table", value) }
+        return table.keys
+    }
+
+    func read(_ path: [String], into value: inout Int, _ range: ClosedRange<Int>) throws(ConfigurationError) {
+        guard let found = node(path) else { return }
+        guard let number = found.int else { throw wrongType(path, "an integer", found) }
+        guard range.contains(number) else {
+            throw error(path, "must be from \(range.lowerBound) to \(range.upperBound), not \(number)")
+        }
+        value = number
+    }
+
+    /// A number of seconds, whole or not.
+    func read(_ path: [String], into value: inout Double, _ range: ClosedRange<Double>) throws(ConfigurationError) {
+        guard let found = node(path) else { return }
+        guard let number = found.double ?? found.int.map(Double.init) else { throw wrongType(path, "a number", found) }
+        guard range.contains(number) else {
+            let bounds = "from \(plain(range.lowerBound)) to \(plain(range.upperBound))"
+            throw error(path, "must be \(bounds), not \(plain(number))")
+        }
+        value = number
+    }
+
+    func read(_ path: [String], into value: inout Bool) throws(ConfigurationError) {
+        guard let found = node(path) else { return }
+        guard let flag = found.bool else { throw wrongType(path, "true or false", found) }
+        value = flag
+    }
+
+    /// A string that `accept` turns into a value; where it cannot, the complaint says what is `wanted`.
+    func read<Value>(
+        _ path: [String], into value: inout Value, wanted: String, _ accept: (String) -> Value?
+    ) throws(ConfigurationError) {
+        guard let found = node(path) else { return }
+        guard let text = found.string else { throw wrongType(path, "a string", found) }
+        guard let accepted = accept(text) else { throw error(path, "must be \(wanted), not \"\(text)\"") }
+        value = accepted
+    }
+
+    private func node(_ path: [String]) -> TOMLValueConvertible? {
+        var found: TOMLValueConvertible = root
+        for name in path {
+            guard let next = found.table?[name] else { return nil }
+            found = next
+        }
+        return found
+    }
+
+    private func wrongType(_ path: [String], _ wanted: String, _ found: TOMLValueConvertible) -> ConfigurationError {
+        error(path, "must be \(wanted), not \(Self.article(found.type)) \(found.type)")
+    }
+
+    private static func article(_ type: TOMLType) -> String { type == .int || type == .array ? "an" : "a" }
+
+    private func plain(_ number: Double) -> String {
+        number.rounded() == number && number.magnitude < 1e15 ? String(Int(number)) : String(number)
+    }
+}

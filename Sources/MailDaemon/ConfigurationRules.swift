@@ -1,0 +1,68 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+
+extension Configuration {
+    /// What is possible, where it is not told by the value's own nature. Wide on purpose: they catch a mistaken unit
+    /// or a slipped digit, they do not judge.
+    enum Ranges {
+        static let workers = 1...Limits.workersMax
+        /// Below a kilobyte not even the smallest job fits; above a gigabyte a line is no mail.
+        static let lineBytes = 1024...(1 << 30)
+        static let readingBytes = 1024...(1 << 40)
+        /// An empty database has some pages already.
+        static let spoolBytes = (1 << 20)...(1 << 50)
+        static let recipients = 1...100_000
+        /// One relay's: each is a descriptor and a server's patience.
+        static let relayConnections = 1...1024
+        static let million = 1_000_000
+        static let billion = 1_000_000_000
+        /// Seconds.
+        static let hour = 3600.0
+        static let day = 86_400.0
+        static let year = 31_536_000.0
+    }
+}
+
+extension ConfigurationReader {
+    /// A typo must not be taken for a default: names are checked before any value is.
+    func refuseUnknownKeys() throws(ConfigurationError) {
+        for name in try names(in: []) ?? [] {
+            guard ConfigurationKeys.sections.contains(name) else {
+                try refuseUnknown([name], in: "")
+                continue
+            }
+            for key in try names(in: [name]) ?? [] {
+                if name == "relay" { try refuseUnknownRelayKeys(key) } else { try refuseUnknown([name, key], in: name) }
+            }
+        }
+    }
+
+    private func refuseUnknownRelayKeys(_ name: String) throws(ConfigurationError) {
+        let path = ["relay", name]
+        let allowed = name.utf8.allSatisfy { HostPort.isLetterOrDigit($0) || [0x2D, 0x2E, 0x5F].contains($0) }
+        guard allowed, (1...63).contains(name.utf8.count) else {
+            throw error(path, "a relay's name has 1 to 63 letters, digits, hyphens, underscores or dots")
+        }
+        for key in try names(in: path) ?? [] { try refuseUnknown(path + [key], in: "relay") }
+    }
+
+    private func refuseUnknown(_ path: [String], in table: String) throws(ConfigurationError) {
+        guard let name = path.last, !ConfigurationKeys.known(in: table).contains(name) else { return }
+        guard let meant = ConfigurationKeys.suggestion(for: name, in: table) else { throw error(path, "is unknown") }
+        throw error(path, "is unknown; did you mean \(meant)?")
+    }
+
+    func readPath(_ path: [String], into value: inout String) throws(ConfigurationError) {
+        try read(path, into: &value, wanted: "an absolute path") { $0.hasPrefix("/") ? $0 : nil }
+    }
+
+    /// sun_path has 108 bytes, the last of them a NUL (unix(7)).
+    func refuseLongSocket(_ name: String, _ path: String, _ stateDirectory: String?) throws(ConfigurationError) {
+        guard path.utf8.count > 107 else { return }
+        let message = "\(path) has \(path.utf8.count) bytes; a socket's path has at most 107"
+        guard !has(["sockets", name]), stateDirectory != nil else { throw error(["sockets", name], message) }
+        throw ConfigurationError(file: "--state", message: message)
+    }
+}

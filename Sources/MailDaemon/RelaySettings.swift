@@ -1,0 +1,22 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+
+/// One `[relay.NAME]`: an SMTP server that takes mail from us.
+package struct RelaySettings: Equatable, Sendable {
+    /// Letters, digits, `-`, `_` and `.`; it is a metric's label and stands in the journal.
+    package var name: String
+    /// A domain name or an IP address without brackets.
+    package var host: String
+    package var port = 25
+    package var connectionsMax = Limits.connectionsPerRelayMax
+    package var messagesPerConnectionMax = Limits.messagesPerConnectionMax
+    /// 0: QUIT as soon as nothing waits.
+    package var idleSecondsMax = Double(Limits.idleSecondsMax)
+
+    package init(name: String, host: String) {
+        self.name = name
+        self.host = host
+    }
+}

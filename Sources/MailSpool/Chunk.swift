@@ -1,0 +1,69 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import NIOCore
+
+/// One checked job within a chunk.
+package struct Submission: Sendable {
+    /// Where its line lies, counted from the chunk's first byte.
+    package var range: Range<Int>
+    /// Index into the daemon's list of kinds.
+    package var kind: UInt8
+    package var priority: UInt8
+    /// Not before this time; nil means at once.
+    package var dueAt: WallTime?
+    package var expiresAt: WallTime
+    /// Zero where only `expiresAt` ends the attempts.
+    package var attemptsMax: Int
+
+    package init(
+        range: Range<Int>, kind: UInt8 = 0, priority: UInt8 = UInt8(Limits.priorityDefault), dueAt: WallTime? = nil,
+        expiresAt: WallTime, attemptsMax: Int = 0
+    ) {
+        self.range = range
+        self.kind = kind
+        self.priority = priority
+        self.dueAt = dueAt
+        self.expiresAt = expiresAt
+        self.attemptsMax = attemptsMax
+    }
+}
+
+/// What one read from one client brought: the bytes and the jobs in them, kept or refused together with their answers.
+///
+/// A chunk is handed over, never shared: the intake fills it, the spool's writer fills in `firstID` and `refusals`, the
+/// sink takes it back. That passing along is what makes it safe to send.
+package class Chunk: @unchecked Sendable {
+    package final let bytes: ByteBuffer
+    package final var submissions: [Submission]
+    /// The submitting user, from SO_PEERCRED.
+    package final let uid: UInt32
+    package final let sink: any ReceiptSink
+
+    /// The first kept job's id; the others follow by `JobID.step`, refused ones skipped.
+    package final var firstID = JobID(raw: 0)
+    /// By index into `submissions`: why a job was not kept. Empty on the usual road.
+    package final var refusals: [Int: SpoolError] = [:]
+
+    package init(bytes: ByteBuffer, submissions: [Submission], uid: UInt32, sink: any ReceiptSink) {
+        self.bytes = bytes
+        self.submissions = submissions
+        self.uid = uid
+        self.sink = sink
+    }
+
+    /// Calls `body` with the index and id of each kept job, in order.
+    package final func forEachKept(_ body: (Int, JobID) -> Void) {
+        var id = firstID
+        for index in submissions.indices where refusals.isEmpty || refusals[index] == nil {
+            body(index, id)
+            id = id.advanced(by: 1)
+        }
+    }
+}
+
+/// Where chunks go back to after their commit. Called on the writer's thread, once a commit: hop from there.
+package protocol ReceiptSink: AnyObject, Sendable {
+    func committed(_ chunks: [Chunk])
+}

@@ -1,0 +1,103 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+
+/// All that one commit writes.
+package struct Batch {
+    /// Chunks in the order of their jobs' ids.
+    package var chunks: [Chunk] = []
+    package var settlements: [Settlement] = []
+    /// Small facts that survive a restart (worker count, pause); nil removes.
+    package var settings: [(name: String, value: String?)] = []
+    /// The tally as it is after this batch.
+    package var tally = Tally()
+    /// The highest id given so far.
+    package var lastID = JobID(raw: 0)
+
+    package init() {}
+}
+
+/// One way to keep jobs: what `Spool` stands on. Tests/MailSpoolTests holds the suite that every keeping must pass.
+///
+/// The writing side is used by one thread alone. Either all of a batch is durable when `commit` returns, or none of it
+/// has happened.
+package protocol Keeping: AnyObject {
+    /// What was found at the start.
+    var opened: OpenedSpool { get }
+    /// Bytes it takes on disk; may be asked on any thread.
+    var storedBytes: @Sendable () -> Int { get }
+    func commit(_ batch: Batch) throws(SpoolError)
+    /// Forgets finished jobs that ended before `time`, and the oldest of those above `jobsMax`; a bounded number a call.
+    /// - Returns: how many were forgotten.
+    func prune(finishedBefore time: WallTime, jobsMax: Int, tally: Tally) throws(SpoolError) -> Int
+    /// A reading side of its own, for another thread.
+    func reading() throws(SpoolError) -> any Reading
+    func close()
+}
+
+package struct OpenedSpool: Sendable {
+    package var tally: Tally
+    package var lastID: JobID
+    /// 0–1023, drawn when the spool was made: the low bits of its ids.
+    package var node: Int64
+    package var settings: [String: String]
+
+    package init(tally: Tally, lastID: JobID, node: Int64, settings: [String: String]) {
+        self.tally = tally
+        self.lastID = lastID
+        self.node = node
+        self.settings = settings
+    }
+}
+
+/// The asking side of a keeping; used by one thread alone, and never in the writer's way.
+package protocol Reading: AnyObject {
+    /// Ready jobs of one priority with an id above `after`, oldest first: at most `limit`, and no more once their bodies
+    /// reach `bytesMax` (but at least one).
+    func ready(priority: UInt8, after: JobID, limit: Int, bytesMax: Int) throws(SpoolError) -> [WaitingJob]
+    /// Scheduled jobs whose time has come, the longest overdue first.
+    func due(at time: WallTime, limit: Int, bytesMax: Int) throws(SpoolError) -> [WaitingJob]
+    /// How many scheduled jobs have their time come; counts no further than `limit`.
+    func dueCount(at time: WallTime, limit: Int) throws(SpoolError) -> Int
+    /// When the next scheduled job is due.
+    func nextDue() throws(SpoolError) -> WallTime?
+    /// Jobs with an id above `after`, oldest first. Without a state: all that are not finished.
+    func list(state: JobState?, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord]
+    func show(_ id: JobID) throws(SpoolError) -> JobRecord?
+    func close()
+}
+
+/// A job as `list` and `show` need it.
+package struct JobRecord: Sendable {
+    package var id: JobID
+    package var state: JobState
+    package var kind: UInt8
+    package var priority: UInt8
+    package var uid: UInt32
+    package var attempts: Int
+    package var dueAt: WallTime?
+    package var expiresAt: WallTime?
+    package var finishedAt: WallTime?
+    /// The submitted line; empty once the job is finished.
+    package var body: [UInt8]
+    /// `AttemptRecord`s, one a line.
+    package var history: [UInt8]
+
+    package init(
+        id: JobID, state: JobState, kind: UInt8, priority: UInt8, uid: UInt32, attempts: Int, dueAt: WallTime?,
+        expiresAt: WallTime?, finishedAt: WallTime?, body: [UInt8], history: [UInt8]
+    ) {
+        self.id = id
+        self.state = state
+        self.kind = kind
+        self.priority = priority
+        self.uid = uid
+        self.attempts = attempts
+        self.dueAt = dueAt
+        self.expiresAt = expiresAt
+        self.finishedAt = finishedAt
+        self.body = body
+        self.history = history
+    }
+}

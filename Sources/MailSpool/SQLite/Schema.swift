@@ -1,0 +1,78 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+
+/// The tables, their versions, and the steps from one to the next.
+///
+/// To change the format: raise `version`, keep every older step as it is, and append one that alters what the last left
+/// (ALTER TABLE, CREATE INDEX; never edit a step that a released maild has run). Numbers of dropped states or columns
+/// are not used again.
+enum Schema {
+    static let version: Int64 = 1
+    /// "mld1", so that a foreign SQLite file is told from ours.
+    static let applicationID: Int64 = 0x6D6C_6431
+
+    static let steps: [String] = [one]
+
+    /// `jobs` holds what still needs its body; `finished` only the history of the rest. The usual job (ready, default
+    /// priority) enters no index: it is found by its rising id. Only exceptions are indexed.
+    private static let one = """
+        CREATE TABLE jobs (
+          id INTEGER PRIMARY KEY,
+          state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 3),
+          priority INTEGER NOT NULL CHECK (priority BETWEEN 0 AND 9),
+          kind INTEGER NOT NULL,
+          uid INTEGER NOT NULL,
+          due INTEGER CHECK ((state = 1) = (due IS NOT NULL)),
+          expires INTEGER NOT NULL,
+          attempts_max INTEGER NOT NULL DEFAULT 0,
+          attempts INTEGER NOT NULL DEFAULT 0,
+          fates BLOB,
+          history BLOB,
+          body BLOB NOT NULL
+        );
+        CREATE INDEX jobs_due ON jobs (due, id) WHERE state = 1;
+        CREATE INDEX jobs_priority ON jobs (priority, id) WHERE state = 0 AND priority <> \(Limits.priorityDefault);
+        CREATE INDEX jobs_aside ON jobs (state, id) WHERE state >= 2;
+        CREATE TABLE finished (
+          id INTEGER PRIMARY KEY,
+          state INTEGER NOT NULL CHECK (state BETWEEN 4 AND 6),
+          kind INTEGER NOT NULL,
+          uid INTEGER NOT NULL,
+          attempts INTEGER NOT NULL,
+          finished_at INTEGER NOT NULL,
+          history BLOB
+        );
+        CREATE TABLE kinds (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+        CREATE TABLE tally (
+          one INTEGER PRIMARY KEY CHECK (one = 1),
+          ready INTEGER NOT NULL, scheduled INTEGER NOT NULL, held INTEGER NOT NULL, failed INTEGER NOT NULL,
+          finished INTEGER NOT NULL, bytes INTEGER NOT NULL, last_id INTEGER NOT NULL
+        );
+        INSERT INTO tally VALUES (1, 0, 0, 0, 0, 0, 0, 0);
+        CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+        INSERT INTO settings VALUES ('node', abs(random() % \(JobID.step)));
+        """
+
+    /// Brings the file to `version`, each step in a transaction of its own with the number it leads to.
+    static func migrate(_ database: Database) throws(SpoolError) {
+        let found = try database.integer("PRAGMA user_version") ?? 0
+        let owner = try database.integer("PRAGMA application_id") ?? 0
+        let tables = try database.integer("SELECT count(*) FROM sqlite_schema") ?? 0
+        guard owner == applicationID || (owner == 0 && tables == 0) else {
+            throw .corrupt(message: "\(database.path): is not a spool of maild")
+        }
+        guard found <= version else {
+            throw .tooNew(
+                message: "\(database.path): has format \(found), this maild knows \(version); install the later maild")
+        }
+        for step in Int(found)..<steps.count {
+            try database.execute(
+                """
+                BEGIN EXCLUSIVE; \(steps[step])
+                PRAGMA application_id = \(applicationID); PRAGMA user_version = \(step + 1); COMMIT
+                """)
+        }
+    }
+}

@@ -1,0 +1,129 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import Synchronization
+
+/// What the spool tells of itself. Called on the writer's thread.
+package protocol SpoolObserver: AnyObject, Sendable {
+    /// One commit is durable.
+    func committed(rows: Int, seconds: Double)
+    func spoolFailed(_ error: SpoolError)
+}
+
+/// Who works on the jobs. Called on the writer's thread, once a commit: hop from there.
+package protocol SpoolListener: AnyObject, Sendable {
+    func committed(_ chunks: [Chunk], settled: [JobID])
+}
+
+/// Bounds of one spool, from the configuration.
+package struct SpoolLimits: Equatable, Sendable {
+    package var jobsMax = Limits.spoolJobsMax
+    package var bytesMax = Limits.spoolBytesMax
+    package var historySeconds = Limits.historySeconds
+    package var historyJobsMax = Limits.historyJobsMax
+    package init() {}
+}
+
+/// The promise: what was answered is on disk, and is worked on until its fate is known.
+///
+/// One writer thread turns everything that waits into one transaction (group commit) and answers after it; one reader
+/// thread answers questions without being in its way. What a keeping (SQLite) stores is its own business.
+package final class Spool: Sendable {
+    package let opened: OpenedSpool
+    package let clock: any Clock
+    package let storedBytes: @Sendable () -> Int
+    private let requests: Doorbell<Requests>
+    private let questions: Doorbell<[Question]>
+    private let shared: Mutex<Shared>
+    private let threads: Mutex<[WorkerThread]> = Mutex([])
+
+    /// Runs on the reader's thread; `nil` ends it.
+    typealias Question = (@Sendable (any Reading) -> Void)?
+
+    struct Requests {
+        var chunks: [Chunk] = []
+        var settlements: [Settlement] = []
+        var settings: [(name: String, value: String?)] = []
+        var beats: [@Sendable () -> Void] = []
+        var close = false
+    }
+
+    struct Shared {
+        var tally: Tally
+        var limits: SpoolLimits
+        var isWritable = true
+    }
+
+    package init(
+        _ keeping: sending any Keeping, clock: any Clock, limits: SpoolLimits, observer: any SpoolObserver,
+        listener: any SpoolListener
+    ) throws(SpoolError) {
+        opened = keeping.opened
+        self.clock = clock
+        storedBytes = keeping.storedBytes
+        requests = Doorbell(Requests())
+        questions = Doorbell([])
+        shared = Mutex(Shared(tally: keeping.opened.tally, limits: limits))
+        let reading = Handover(try keeping.reading())
+        let writer = Handover(
+            SpoolWriter(keeping, spool: self, clock: clock, observer: observer, listener: listener))
+        let write = try WorkerThread(name: "spool-writer") { writer.value.run() }
+        let read = try WorkerThread(name: "spool-reader") { [questions] in Self.answer(questions, reading.value) }
+        threads.withLock { $0 = [write, read] }
+    }
+
+    /// Carries what one thread made to the one that will own it.
+    private struct Handover<Value>: @unchecked Sendable {
+        let value: Value
+        init(_ value: Value) { self.value = value }
+    }
+
+    // MARK: Any thread
+
+    /// The chunk comes back through its sink, kept or refused; in the order of the calls.
+    package func append(_ chunks: [Chunk]) { requests.put { $0.chunks += chunks } }
+
+    /// Kept by the next commit, and tried again for as long as the disk refuses.
+    package func settle(_ settlements: [Settlement]) { requests.put { $0.settlements += settlements } }
+
+    package func set(_ name: String, to value: String?) { requests.put { $0.settings.append((name, value)) } }
+
+    /// `body` runs on the writer's thread between two commits: proof that it moves.
+    package func beat(_ body: @escaping @Sendable () -> Void) { requests.put { $0.beats.append(body) } }
+
+    /// `body` runs on the reader's thread.
+    package func ask(_ body: @escaping @Sendable (any Reading) -> Void) { questions.put { $0.append(body) } }
+
+    package var tally: Tally { shared.withLock { $0.tally } }
+    package var isWritable: Bool { shared.withLock { $0.isWritable } }
+    package var limits: SpoolLimits {
+        get { shared.withLock { $0.limits } }
+        set { shared.withLock { $0.limits = newValue } }
+    }
+
+    func publish(_ tally: Tally, isWritable: Bool) {
+        shared.withLock {
+            $0.tally = tally
+            $0.isWritable = isWritable
+        }
+    }
+
+    func take(within seconds: Double?) -> Requests { requests.takeAll(leaving: Requests(), within: seconds) }
+
+    /// Commits what was handed over before the call, then ends both threads. Blocks.
+    package func close() {
+        requests.put { $0.close = true }
+        questions.put { $0.append(nil) }
+        for thread in threads.withLock({ $0 }) { thread.join() }
+    }
+
+    private static func answer(_ questions: Doorbell<[Question]>, _ reading: any Reading) {
+        while true {
+            for question in questions.takeAll(leaving: [], within: nil) {
+                guard let question else { return reading.close() }
+                question(reading)
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import NIOCore
+
+/// A job that may be worked on, as it is read back from the spool.
+package struct WaitingJob: Sendable {
+    package var id: JobID
+    /// `ready` or `scheduled` (with its time come): how the job stands on disk.
+    package var state: JobState
+    package var kind: UInt8
+    package var priority: UInt8
+    package var uid: UInt32
+    /// Attempts that have ended so far.
+    package var attempts: Int
+    package var attemptsMax: Int
+    package var expiresAt: WallTime
+    /// When it became, or becomes, ready: acceptance, or its due time.
+    package var readyAt: WallTime
+    /// One byte a recipient, nil while all are open.
+    package var fates: [Fate]?
+    /// The submitted line.
+    package var body: ByteBuffer
+
+    package init(
+        id: JobID, state: JobState, kind: UInt8, priority: UInt8, uid: UInt32, attempts: Int, attemptsMax: Int,
+        expiresAt: WallTime, readyAt: WallTime, fates: [Fate]?, body: ByteBuffer
+    ) {
+        self.id = id
+        self.state = state
+        self.kind = kind
+        self.priority = priority
+        self.uid = uid
+        self.attempts = attempts
+        self.attemptsMax = attemptsMax
+        self.expiresAt = expiresAt
+        self.readyAt = readyAt
+        self.fates = fates
+        self.body = body
+    }
+}
+
+/// Where one recipient of a job stands.
+package enum Fate: UInt8, Sendable {
+    case open = 0
+    case delivered = 1
+    case rejected = 2
+}

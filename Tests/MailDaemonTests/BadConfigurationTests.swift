@@ -1,0 +1,190 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailDaemon
+import Testing
+
+/// A text with a mistake, and where and how it must be complained of.
+struct BadKey: CustomTestStringConvertible, Sendable {
+    let text: String
+    let line: Int
+    let key: String
+    /// A part of the message.
+    let message: String
+
+    init(_ text: String, _ line: Int, _ key: String, _ message: String) {
+        self.text = text
+        self.line = line
+        self.key = key
+        self.message = message
+    }
+
+    var testDescription: String { text.split(whereSeparator: \.isNewline).joined(separator: "; ") }
+}
+
+private let wrongTypes: [BadKey] = [
+    BadKey("hostname = 1", 1, "hostname", "must be a string, not an integer"),
+    BadKey("\nworkers = '8'", 2, "workers", "must be an integer, not a string"),
+    BadKey("workers = 8.0", 1, "workers", "must be an integer, not a floating-point number"),
+    BadKey("log_level = true", 1, "log_level", "must be a string"),
+    BadKey("default_relay = []", 1, "default_relay", "must be a string, not an array"),
+    BadKey("drain_seconds_max = '20'", 1, "drain_seconds_max", "must be a number, not a string"),
+    BadKey("sockets = 1", 1, "sockets", "must be a table, not an integer"),
+    BadKey("[sockets]\nsubmit = 1", 2, "sockets.submit", "must be a string"),
+    BadKey("[sockets]\ncontrol = 1", 2, "sockets.control", "must be a string"),
+    BadKey("[sockets]\nmetrics = 9825", 2, "sockets.metrics", "must be a string"),
+    BadKey("[spool]\npath = 1", 2, "spool.path", "must be a string"),
+    BadKey("[spool]\njobs_max = '1'", 2, "spool.jobs_max", "must be an integer"),
+    BadKey("[spool]\nbytes_max = 1e9", 2, "spool.bytes_max", "must be an integer"),
+    BadKey("[spool]\nhistory_seconds = '1'", 2, "spool.history_seconds", "must be a number"),
+    BadKey("[spool]\nhistory_jobs_max = 1.5", 2, "spool.history_jobs_max", "must be an integer"),
+    BadKey("[limits]\nline_bytes_max = '1k'", 2, "limits.line_bytes_max", "must be an integer"),
+    BadKey("[limits]\nreading_bytes_max = '1k'", 2, "limits.reading_bytes_max", "must be an integer"),
+    BadKey("[limits]\nconnections_max = '1'", 2, "limits.connections_max", "must be an integer"),
+    BadKey("[limits]\nconnections_per_user_max = '1'", 2, "limits.connections_per_user_max", "must be an integer"),
+    BadKey("[limits]\nunanswered_lines_max = '1'", 2, "limits.unanswered_lines_max", "must be an integer"),
+    BadKey("[limits]\nline_seconds_max = '1'", 2, "limits.line_seconds_max", "must be a number"),
+    BadKey("[limits]\nrecipients_max = '1'", 2, "limits.recipients_max", "must be an integer"),
+    BadKey("[retry]\nfirst_seconds = '1'", 2, "retry.first_seconds", "must be a number"),
+    BadKey("[retry]\nwait_seconds_max = 10:00:00", 2, "retry.wait_seconds_max", "must be a number, not a time"),
+    BadKey("[retry]\nexpiry_seconds = '5d'", 2, "retry.expiry_seconds", "must be a number"),
+    BadKey("[metrics]\nworker_label = 1", 2, "metrics.worker_label", "must be true or false, not an integer"),
+    BadKey("[maildir]\npath = 1", 2, "maildir.path", "must be a string"),
+    BadKey("relay = 'a'", 1, "relay", "must be a table, not a string"),
+    BadKey("relay.a = 'b'", 1, "relay.a", "must be a table, not a string"),
+    BadKey("[relay.a]\nhost = 1", 2, "relay.a.host", "must be a string"),
+    BadKey("[relay.a]\nhost = 'h'\nport = '25'", 3, "relay.a.port", "must be an integer"),
+    BadKey("[relay.a]\nhost = 'h'\nconnections_max = '1'", 3, "relay.a.connections_max", "must be an integer"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nmessages_per_connection_max = '1'", 3, "relay.a.messages_per_connection_max",
+        "must be an integer"),
+    BadKey("[relay.a]\nhost = 'h'\nidle_seconds_max = '1'", 3, "relay.a.idle_seconds_max", "must be a number"),
+]
+
+private let impossibleValues: [BadKey] = [
+    BadKey("hostname = 'a b'", 1, "hostname", "must be a domain name such as mail.example.com, not \"a b\""),
+    BadKey("hostname = ''", 1, "hostname", "must be a domain name"),
+    BadKey("hostname = 'a..b'", 1, "hostname", "must be a domain name"),
+    BadKey("hostname = '-a.example'", 1, "hostname", "must be a domain name"),
+    BadKey("workers = 0", 1, "workers", "must be from 1 to 1024, not 0"),
+    BadKey("workers = 1025", 1, "workers", "must be from 1 to 1024, not 1025"),
+    BadKey("workers = -1", 1, "workers", "must be from 1 to 1024, not -1"),
+    BadKey("log_level = 'INFO'", 1, "log_level", "must be one of error, warning, notice, info, debug, not \"INFO\""),
+    BadKey("drain_seconds_max = -0.5", 1, "drain_seconds_max", "must be from 0 to 3600, not -0.5"),
+    BadKey("drain_seconds_max = nan", 1, "drain_seconds_max", "must be from 0 to 3600"),
+    BadKey("drain_seconds_max = inf", 1, "drain_seconds_max", "must be from 0 to 3600"),
+    BadKey("[sockets]\nsubmit = 'run/s'", 2, "sockets.submit", "must be an absolute path, not \"run/s\""),
+    BadKey("[sockets]\ncontrol = ''", 2, "sockets.control", "must be an absolute path"),
+    BadKey("[sockets]\nsubmit = '/a'\ncontrol = '/a'", 3, "sockets.control", "must not be the same"),
+    BadKey(
+        "[sockets]\nsubmit = '/\(String(repeating: "a", count: 107))'", 2, "sockets.submit",
+        "has 108 bytes; a socket's path has at most 107"),
+    BadKey("[sockets]\nmetrics = '127.0.0.1'", 2, "sockets.metrics", "must be ADDRESS:PORT"),
+    BadKey("[sockets]\nmetrics = ':9825'", 2, "sockets.metrics", "must be ADDRESS:PORT"),
+    BadKey("[sockets]\nmetrics = '127.0.0.1:0'", 2, "sockets.metrics", "must be ADDRESS:PORT"),
+    BadKey("[sockets]\nmetrics = '127.0.0.1:65536'", 2, "sockets.metrics", "must be ADDRESS:PORT"),
+    BadKey("[sockets]\nmetrics = '::1:9825'", 2, "sockets.metrics", "must be ADDRESS:PORT"),
+    BadKey("[sockets]\nmetrics = '127.0.0.1:+80'", 2, "sockets.metrics", "must be ADDRESS:PORT"),
+    BadKey("[spool]\npath = 'spool.db'", 2, "spool.path", "must be an absolute path"),
+    BadKey("[spool]\njobs_max = 0", 2, "spool.jobs_max", "must be from 1 to 1000000000, not 0"),
+    BadKey("[spool]\nbytes_max = 1000", 2, "spool.bytes_max", "must be from 1048576"),
+    BadKey("[spool]\nhistory_seconds = -1", 2, "spool.history_seconds", "must be from 0 to 31536000, not -1"),
+    BadKey("[spool]\nhistory_jobs_max = -1", 2, "spool.history_jobs_max", "must be from 0"),
+    BadKey("[limits]\nline_bytes_max = 100", 2, "limits.line_bytes_max", "must be from 1024 to 1073741824, not 100"),
+    BadKey("[limits]\nreading_bytes_max = 100", 2, "limits.reading_bytes_max", "must be from 1024"),
+    BadKey("[limits]\nreading_bytes_max = 1024", 2, "limits.reading_bytes_max", "the longest line could never be read"),
+    BadKey("[limits]\nline_bytes_max = 268435457", 2, "limits.line_bytes_max", "the longest line could never be read"),
+    BadKey("[limits]\nconnections_max = 0", 2, "limits.connections_max", "must be from 1 to 1000000"),
+    BadKey("[limits]\nconnections_per_user_max = 0", 2, "limits.connections_per_user_max", "must be from 1"),
+    BadKey("[limits]\nunanswered_lines_max = 0", 2, "limits.unanswered_lines_max", "must be from 1"),
+    BadKey("[limits]\nline_seconds_max = 0", 2, "limits.line_seconds_max", "must be from 0.1 to 3600, not 0"),
+    BadKey("[limits]\nrecipients_max = 0", 2, "limits.recipients_max", "must be from 1 to 100000, not 0"),
+    BadKey("[retry]\nfirst_seconds = 0", 2, "retry.first_seconds", "must be from 0.01 to 86400, not 0"),
+    BadKey("[retry]\nwait_seconds_max = 10", 2, "retry.wait_seconds_max", "must not be below first_seconds"),
+    BadKey("[retry]\nfirst_seconds = 7200", 2, "retry.first_seconds", "must not be below first_seconds"),
+    BadKey("[retry]\nexpiry_seconds = 0", 2, "retry.expiry_seconds", "must be from 1 to 31536000, not 0"),
+    BadKey("[maildir]\npath = '~/mail'", 2, "maildir.path", "must be an absolute path"),
+    BadKey("default_relay = 'b'\n[relay.a]\nhost = 'h'", 1, "default_relay", "must be the name of a [relay.NAME]"),
+    BadKey("[relay.a]\nhost = 'h'\n[relay.b]\nhost = 'h'", 3, "default_relay", "one of a, b"),
+    BadKey("workers = 2\n[relay.a]\nport = 25", 2, "relay.a.host", "is missing"),
+    BadKey("[relay.a]\nhost = ''", 2, "relay.a.host", "must be a domain name or an IP address"),
+    BadKey("[relay.a]\nhost = '1.2.3'", 2, "relay.a.host", "must be a domain name or an IP address"),
+    BadKey("[relay.a]\nhost = 'h:25'", 2, "relay.a.host", "must be a domain name or an IP address"),
+    BadKey("[relay.a]\nhost = 'h'\nport = 0", 3, "relay.a.port", "must be from 1 to 65535, not 0"),
+    BadKey("[relay.a]\nhost = 'h'\nport = 65536", 3, "relay.a.port", "must be from 1 to 65535, not 65536"),
+    BadKey("[relay.a]\nhost = 'h'\nconnections_max = 0", 3, "relay.a.connections_max", "must be from 1 to 1024"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nmessages_per_connection_max = 0", 3, "relay.a.messages_per_connection_max",
+        "must be from 1"),
+    BadKey("[relay.a]\nhost = 'h'\nidle_seconds_max = -1", 3, "relay.a.idle_seconds_max", "must be from 0 to 3600"),
+    BadKey("[relay.'a b']\nhost = 'h'", 1, "relay.a b", "a relay's name has"),
+    BadKey("[relay.'']\nhost = 'h'", 1, "relay.", "a relay's name has"),
+]
+
+private let unknownKeys: [BadKey] = [
+    BadKey("wokers = 8", 1, "wokers", "is unknown; did you mean workers?"),
+    BadKey("[spol]\npath = '/a'", 1, "spol", "is unknown; did you mean spool?"),
+    BadKey("[spool]\n\njob_max = 8", 3, "spool.job_max", "is unknown; did you mean jobs_max?"),
+    BadKey("jobs_max = 8", 1, "jobs_max", "is unknown; did you mean jobs_max in [spool]?"),
+    BadKey("[retry]\nport = 8", 2, "retry.port", "is unknown; did you mean port in [relay.NAME]?"),
+    BadKey("[sockets]\nhostname = 'h'", 2, "sockets.hostname", "did you mean hostname before the first table?"),
+    BadKey("colour = 'red'", 1, "colour", "is unknown"),
+    BadKey("[relay.a]\nhots = 'h'", 2, "relay.a.hots", "is unknown; did you mean host?"),
+    BadKey("workers = 'x'\n[limits]\nlines = 1", 3, "limits.lines", "is unknown"),
+    BadKey("sockets = { submt = '/a' }", 1, "sockets.submt", "is unknown; did you mean submit?"),
+    BadKey("sockets.submt = '/a'", 1, "sockets.submt", "is unknown; did you mean submit?"),
+]
+
+private let syntax: [BadKey] = [
+    BadKey("workers = 8\nworkers = 9", 2, "", "workers"),
+    BadKey("workers = \n", 1, "", ""),
+    BadKey("workers = 1\n[spool", 2, "", ""),
+    BadKey("hostname = 'a\nb'", 1, "", ""),
+    BadKey("relay = 'a'\n[relay.a]\nhost = 'h'", 2, "", "relay"),
+    BadKey("workers = 1\0", 0, "", "contains a NUL"),
+]
+
+@Suite("A bad configuration")
+struct BadConfigurationTests {
+    @Test("a wrong type names file, line and key", arguments: wrongTypes)
+    func wrongType(_ bad: BadKey) { expect(bad) }
+
+    @Test("an impossible value names file, line and key", arguments: impossibleValues)
+    func impossible(_ bad: BadKey) { expect(bad) }
+
+    @Test("an unknown key is refused before any value is looked at, and the nearest known one is named",
+        arguments: unknownKeys)
+    func unknown(_ bad: BadKey) { expect(bad) }
+
+    @Test("an error of syntax names file and line", arguments: syntax)
+    func syntaxError(_ bad: BadKey) { expect(bad) }
+
+    @Test("a state directory too deep for a socket is its own fault")
+    func deepStateDirectory() {
+        let directory = "/" + String(repeating: "d", count: 100)
+        let error = #expect(throws: ConfigurationError.self) {
+            try Configuration.parse("", file: "f", stateDirectory: directory, hostname: "h")
+        }
+        #expect(error?.file == "--state")
+        #expect(error?.message.contains("a socket's path has at most 107") == true)
+    }
+
+    @Test("the description reads FILE:LINE: key: message, without what is not known")
+    func description() {
+        let whole = ConfigurationError(file: "/f", line: 3, key: "a.b", message: "is bad")
+        #expect("\(whole)" == "/f:3: a.b: is bad")
+        #expect("\(ConfigurationError(file: "/f", line: 3, message: "is bad"))" == "/f:3: is bad")
+        #expect("\(ConfigurationError(file: "/f", message: "is bad"))" == "/f: is bad")
+    }
+
+    private func expect(_ bad: BadKey) {
+        let error = #expect(throws: ConfigurationError.self) {
+            try Configuration.parse(bad.text, file: "/etc/f.toml", hostname: "h")
+        }
+        #expect(error?.file == "/etc/f.toml")
+        #expect(error?.line == bad.line)
+        #expect(error?.key == bad.key)
+        let message = error?.message ?? ""
+        #expect(bad.message.isEmpty || message.contains(bad.message), "\(message)")
+    }
+}

@@ -1,0 +1,65 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailDaemon
+import Testing
+
+@Suite("What a reload changes")
+struct ConfigurationChangesTests {
+    private func parse(_ text: String) throws -> Configuration {
+        try Configuration.parse(text, file: "f", hostname: "h")
+    }
+
+    @Test("the same text changes nothing")
+    func nothing() throws {
+        let changes = try parse("workers = 3").changes(from: parse("# other\nworkers = 3"))
+        #expect(changes.changed.isEmpty && changes.restartNeeded.isEmpty)
+    }
+
+    @Test(
+        "each key is told by its name",
+        arguments: [
+            ("hostname = 'a.example'", "hostname"), ("workers = 3", "workers"), ("log_level = 'debug'", "log_level"),
+            ("drain_seconds_max = 1", "drain_seconds_max"), ("[spool]\njobs_max = 1", "spool.jobs_max"),
+            ("[spool]\nbytes_max = 1048576", "spool.bytes_max"),
+            ("[spool]\nhistory_seconds = 1", "spool.history_seconds"),
+            ("[spool]\nhistory_jobs_max = 1", "spool.history_jobs_max"),
+            ("[limits]\nline_bytes_max = 1024", "limits.line_bytes_max"),
+            ("[limits]\nreading_bytes_max = 50000000", "limits.reading_bytes_max"),
+            ("[limits]\nconnections_max = 1", "limits.connections_max"),
+            ("[limits]\nconnections_per_user_max = 1", "limits.connections_per_user_max"),
+            ("[limits]\nunanswered_lines_max = 1", "limits.unanswered_lines_max"),
+            ("[limits]\nline_seconds_max = 1", "limits.line_seconds_max"),
+            ("[limits]\nrecipients_max = 1", "limits.recipients_max"),
+            ("[retry]\nfirst_seconds = 1", "retry.first_seconds"),
+            ("[retry]\nwait_seconds_max = 60", "retry.wait_seconds_max"),
+            ("[retry]\nexpiry_seconds = 1", "retry.expiry_seconds"),
+            ("[metrics]\nworker_label = false", "metrics.worker_label"), ("[maildir]\npath = '/m'", "maildir.path"),
+        ])
+    func changed(_ text: String, _ key: String) throws {
+        let there = try parse(text).changes(from: parse(""))
+        #expect(there.changed == [key] && there.restartNeeded.isEmpty)
+        let back = try parse("").changes(from: parse(text))
+        #expect(back.changed == [key] && back.restartNeeded.isEmpty)
+    }
+
+    @Test("sockets and the spool's path wait for a restart")
+    func restart() throws {
+        let text = "workers = 3\n[sockets]\nsubmit = '/a'\ncontrol = '/b'\nmetrics = ''\n[spool]\npath = '/c'\n"
+        let changes = try parse(text).changes(from: parse(""))
+        #expect(changes.changed == ["workers"])
+        #expect(changes.restartNeeded == ["sockets.submit", "sockets.control", "sockets.metrics", "spool.path"])
+    }
+
+    @Test("relays come, change and go")
+    func relays() throws {
+        let one = try parse("[relay.a]\nhost = 'h'")
+        let keys = ["host", "port", "connections_max", "messages_per_connection_max", "idle_seconds_max"]
+        let all = keys.map { "relay.a.\($0)" }
+        #expect(try one.changes(from: parse("")).changed == all)
+        #expect(try parse("").changes(from: one).changed == all)
+        #expect(try parse("[relay.a]\nhost = 'h'\nport = 26").changes(from: one).changed == ["relay.a.port"])
+        let two = try parse("default_relay = 'b'\n[relay.a]\nhost = 'h'\n[relay.b]\nhost = 'h'")
+        #expect(two.changes(from: one).changed == ["default_relay"] + keys.map { "relay.b.\($0)" })
+    }
+}
