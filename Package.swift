@@ -51,11 +51,11 @@ let package = Package(
         room("Systemd", ["CSystemd"]),
         room("MailTelemetry", ["MailJob", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1]),
         room("MailTransport", ["MailJob", "MailWire", "MailMessage", "MailTelemetry", nioCore, nioPosix]),
-        room("MailDispatch", ["MailJob", "MailSpool", "MailTransport", "MailTelemetry", nioCore]),
+        room("MailDispatch", ["MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", nioCore]),
         room("MailIntake", ["MailJob", "MailWire", "MailSpool", "MailTelemetry", nioCore, nioPosix]),
         room(
             "MailControl",
-            ["MailJob", "MailWire", "MailSpool", "MailDispatch", "MailTelemetry", nioCore, nioPosix]),
+            ["MailJob", "MailWire", "MailSpool", "MailTransport", "MailDispatch", "MailTelemetry", nioCore, nioPosix]),
         room(
             "MailDaemon",
             [

@@ -19,10 +19,19 @@ struct ConfigurationReader {
         do {
             root = try TOMLTable(string: text)
         } catch let error as TOMLParseError {
-            throw ConfigurationError(file: file, line: error.source.begin.line, message: error.description)
+            throw ConfigurationError(file: file, line: Self.line(of: error, in: text), message: error.description)
         } catch {
             throw ConfigurationError(file: file, message: "\(error)")
         }
+    }
+
+    /// toml++ complains of some table headers only on the line after them.
+    private static func line(of error: TOMLParseError, in text: String) -> Int {
+        let line = error.source.begin.line
+        guard error.description.contains("table header"), error.source.begin.column == 1, line > 1 else { return line }
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let header = lines.prefix(line).lastIndex { $0.drop { $0 == " " || $0 == "\t" }.hasPrefix("[") }
+        return header.map { $0 + 1 } ?? line
     }
 
     func error(_ path: [String], _ message: String) -> ConfigurationError {

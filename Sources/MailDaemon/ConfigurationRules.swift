@@ -34,7 +34,11 @@ extension ConfigurationReader {
                 continue
             }
             for key in try names(in: [name]) ?? [] {
-                if name == "relay" { try refuseUnknownRelayKeys(key) } else { try refuseUnknown([name, key], in: name) }
+                if name == "relay" {
+                    try refuseUnknownRelayKeys(key)
+                } else {
+                    try refuseUnknown([name, key], in: name)
+                }
             }
         }
     }

@@ -22,9 +22,7 @@ struct MailboxReader {
     func read() throws(MailboxError) -> Mailbox {
         guard !bytes.isEmpty else { throw MailboxError(text, "is empty") }
         // RFC 5322 §2.2 and RFC 5321 §4.1.2: no control characters; CR and LF here would be header injection.
-        guard !text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
-            throw fault("has a control character")
-        }
+        guard !hasControl else { throw fault("has a control character") }
         guard let bracket = try firstUnquoted(0x3C) else { return try mailbox(nil, bytes[...]) }
         guard bytes.last == 0x3E else { throw fault("has a \"<\" without a \">\" at the end") }
         let name = try displayName(bytes[..<bracket])
@@ -32,6 +30,16 @@ struct MailboxReader {
     }
 
     private func fault(_ what: String) -> MailboxError { MailboxError(text, what) }
+
+    /// C0, DEL, and C1 (U+0080–9F), which in UTF-8 begins with C2.
+    private var hasControl: Bool {
+        var previous: UInt8 = 0
+        for byte in bytes {
+            if byte < 0x20 || byte == 0x7F || (previous == 0xC2 && byte < 0xA0) { return true }
+            previous = byte
+        }
+        return false
+    }
 
     /// The first `wanted` outside quoted strings.
     private func firstUnquoted(_ wanted: UInt8) throws(MailboxError) -> Int? {
@@ -74,6 +82,12 @@ struct MailboxReader {
     }
 
     private func mailbox(_ name: String?, _ address: ArraySlice<UInt8>) throws(MailboxError) -> Mailbox {
+        if let at = address.firstIndex(of: 0x40), address.withUnsafeBytes(Mailbox.isPlainAddress) {
+            let (local, domain) = (address[..<at], address[(at + 1)...])
+            return Mailbox(
+                displayName: name, localPart: String(decoding: local, as: UTF8.self),
+                domain: String(decoding: domain, as: UTF8.self))
+        }
         let (local, domainStart) = try localPart(address)
         let domain = address[domainStart...]
         guard !domain.isEmpty else { throw fault("has no domain") }
@@ -144,6 +158,7 @@ struct MailboxReader {
         switch byte {
         case 0x40: fault("has more than one \"@\"")
         case 0x2C, 0x3B: fault("has a comma or semicolon; several addresses make a list")
+        case 0x3E: fault("has a \">\" before its end; several addresses make a list")
         default: fault("has a \"\(Character(Unicode.Scalar(byte)))\" where none may stand")
         }
     }

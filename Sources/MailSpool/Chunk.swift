@@ -34,27 +34,32 @@ package struct Submission: Sendable {
 ///
 /// A chunk is handed over, never shared: the intake fills it, the spool's writer fills in `firstID` and `refusals`, the
 /// sink takes it back. That passing along is what makes it safe to send.
-package class Chunk: @unchecked Sendable {
-    package final let bytes: ByteBuffer
-    package final var submissions: [Submission]
+package final class Chunk: @unchecked Sendable {
+    package let bytes: ByteBuffer
+    package var submissions: [Submission]
     /// The submitting user, from SO_PEERCRED.
-    package final let uid: UInt32
-    package final let sink: any ReceiptSink
+    package let uid: UInt32
+    package let sink: any ReceiptSink
+    /// The sink's own notes on the chunk; the spool only carries them.
+    package let notes: AnyObject?
 
     /// The first kept job's id; the others follow by `JobID.step`, refused ones skipped.
-    package final var firstID = JobID(raw: 0)
+    package var firstID = JobID(raw: 0)
     /// By index into `submissions`: why a job was not kept. Empty on the usual road.
-    package final var refusals: [Int: SpoolError] = [:]
+    package var refusals: [Int: SpoolError] = [:]
 
-    package init(bytes: ByteBuffer, submissions: [Submission], uid: UInt32, sink: any ReceiptSink) {
+    package init(
+        bytes: ByteBuffer, submissions: [Submission], uid: UInt32, sink: any ReceiptSink, notes: AnyObject? = nil
+    ) {
         self.bytes = bytes
         self.submissions = submissions
         self.uid = uid
         self.sink = sink
+        self.notes = notes
     }
 
     /// Calls `body` with the index and id of each kept job, in order.
-    package final func forEachKept(_ body: (Int, JobID) -> Void) {
+    package func forEachKept(_ body: (Int, JobID) -> Void) {
         var id = firstID
         for index in submissions.indices where refusals.isEmpty || refusals[index] == nil {
             body(index, id)

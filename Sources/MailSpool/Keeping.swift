@@ -60,8 +60,8 @@ package protocol Reading: AnyObject {
     func due(at time: WallTime, limit: Int, bytesMax: Int) throws(SpoolError) -> [WaitingJob]
     /// How many scheduled jobs have their time come; counts no further than `limit`.
     func dueCount(at time: WallTime, limit: Int) throws(SpoolError) -> Int
-    /// When the next scheduled job is due.
-    func nextDue() throws(SpoolError) -> WallTime?
+    /// When the first scheduled job after `time` is due.
+    func nextDue(after time: WallTime) throws(SpoolError) -> WallTime?
     /// Jobs with an id above `after`, oldest first. Without a state: all that are not finished.
     func list(state: JobState?, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord]
     func show(_ id: JobID) throws(SpoolError) -> JobRecord?

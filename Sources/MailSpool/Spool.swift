@@ -56,7 +56,7 @@ package final class Spool: Sendable {
     }
 
     package init(
-        _ keeping: sending any Keeping, clock: any Clock, limits: SpoolLimits, observer: any SpoolObserver,
+        _ keeping: any Keeping, clock: any Clock, limits: SpoolLimits, observer: any SpoolObserver,
         listener: any SpoolListener
     ) throws(SpoolError) {
         opened = keeping.opened

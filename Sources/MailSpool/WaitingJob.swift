@@ -40,10 +40,3 @@ package struct WaitingJob: Sendable {
         self.body = body
     }
 }
-
-/// Where one recipient of a job stands.
-package enum Fate: UInt8, Sendable {
-    case open = 0
-    case delivered = 1
-    case rejected = 2
-}

@@ -31,8 +31,8 @@ package struct JSONElements: Sequence, IteratorProtocol {
         var keyEscaped = false
         if isObject {
             offset = endOfString(from: offset)
-            key = key.lowerBound + 1..<max(offset - 1, key.lowerBound + 1)
-            keyEscaped = has(UInt8(ascii: "\\"), in: key)
+            key = key.lowerBound + 1..<Swift.max(offset - 1, key.lowerBound + 1)
+            keyEscaped = hasBackslash(key)
             skipSeparators()
         }
         let begin = offset
@@ -65,10 +65,23 @@ package struct JSONElements: Sequence, IteratorProtocol {
 
     private func string() -> JSONScanner.Value {
         let stop = endOfString(from: offset)
-        let content = offset + 1..<max(stop - 1, offset + 1)
-        let isASCII = !bytes[content].contains { $0 >= 0x80 }
+        let content = offset + 1..<Swift.max(stop - 1, offset + 1)
         return JSONScanner.Value(
-            kind: .string, escaped: has(UInt8(ascii: "\\"), in: content), ascii: isASCII, end: stop)
+            kind: .string, escaped: hasBackslash(content), ascii: isASCII(content), end: stop)
+    }
+
+    private func isASCII(_ range: Range<Int>) -> Bool {
+        var seen: UInt64 = 0
+        var place = range.lowerBound
+        while place + 8 <= range.upperBound {
+            seen |= bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self)
+            place += 8
+        }
+        while place < range.upperBound {
+            seen |= UInt64(bytes[place])
+            place += 1
+        }
+        return seen & 0x8080_8080_8080_8080 == 0
     }
 
     /// Behind the closing quote of the string whose opening one is at `place`.
@@ -110,10 +123,8 @@ package struct JSONElements: Sequence, IteratorProtocol {
         return place
     }
 
-    private func has(_ byte: Int32, in range: Range<Int>) -> Bool {
+    private func hasBackslash(_ range: Range<Int>) -> Bool {
         guard let base = bytes.baseAddress, !range.isEmpty else { return false }
-        return memchr(base + range.lowerBound, byte, range.count) != nil
+        return memchr(base + range.lowerBound, 0x5C, range.count) != nil
     }
-
-    private func has(_ byte: UInt8, in range: Range<Int>) -> Bool { has(Int32(byte), in: range) }
 }

@@ -60,7 +60,7 @@ struct JSONKeys {
 
 extension JSONText {
     /// The decoded text byte for byte, without memory of its own.
-    private struct Bytes: Sequence, IteratorProtocol {
+    struct Bytes: Sequence, IteratorProtocol {
         let bytes: UnsafeRawBufferPointer
         var place: Int
         let end: Int
@@ -78,7 +78,7 @@ extension JSONText {
         }
     }
 
-    private func decodedBytes(in bytes: UnsafeRawBufferPointer) -> Bytes {
+    func decodedBytes(in bytes: UnsafeRawBufferPointer) -> Bytes {
         Bytes(bytes: bytes, place: range.lowerBound, end: range.upperBound)
     }
 

@@ -17,7 +17,8 @@ struct CommonOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "The operators' socket. (default: $MAILD_CONTROL_SOCKET or \(Door.control.defaultPath))", valueName: "path"))
+            "The operators' socket. (default: $MAILD_CONTROL_SOCKET or \(Door.control.defaultPath))", valueName: "path")
+    )
     var controlSocket: String?
 
     func path(of door: Door) -> String {

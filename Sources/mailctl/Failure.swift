@@ -1,6 +1,12 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
 /// sysexits.h, as far as mailctl uses it.
 package enum Sysexit: Int32, Sendable {
     case done = 0
@@ -14,6 +20,8 @@ package enum Sysexit: Int32, Sendable {
     case protocolError = 76
     case noPermission = 77
     case configuration = 78
+
+    package func endProgram() -> Never { exit(rawValue) }
 }
 
 /// The end of the program: what is said on standard error, and the exit status.

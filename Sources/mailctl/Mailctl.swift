@@ -37,7 +37,7 @@ struct Mailctl: ParsableCommand {
             try command.run()
         } catch let failure as Failure {
             if let message = failure.message { StandardError.write("mailctl: \(message)\n") }
-            Glibc.exit(failure.status.rawValue)
+            failure.status.endProgram()
         } catch {
             exit(withError: error)
         }

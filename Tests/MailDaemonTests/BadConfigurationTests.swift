@@ -141,6 +141,7 @@ private let syntax: [BadKey] = [
     BadKey("workers = 1\n[spool", 2, "", ""),
     BadKey("hostname = 'a\nb'", 1, "", ""),
     BadKey("relay = 'a'\n[relay.a]\nhost = 'h'", 2, "", "relay"),
+    BadKey("[spool]\n[retry]\n[spool]\njobs_max = 1", 3, "", "spool"),
     BadKey("workers = 1\0", 0, "", "contains a NUL"),
 ]
 
@@ -152,7 +153,8 @@ struct BadConfigurationTests {
     @Test("an impossible value names file, line and key", arguments: impossibleValues)
     func impossible(_ bad: BadKey) { expect(bad) }
 
-    @Test("an unknown key is refused before any value is looked at, and the nearest known one is named",
+    @Test(
+        "an unknown key is refused before any value is looked at, and the nearest known one is named",
         arguments: unknownKeys)
     func unknown(_ bad: BadKey) { expect(bad) }
 

@@ -19,8 +19,10 @@ struct ConfigurationFileTests {
             #expect(configuration.workers == 3)
         }
         try withFile(Array("workers = 0\n".utf8)) { path in
-            expectError(path, ConfigurationError(
-                file: path, line: 1, key: "workers", message: "must be from 1 to 1024, not 0"))
+            expectError(
+                path,
+                ConfigurationError(
+                    file: path, line: 1, key: "workers", message: "must be from 1 to 1024, not 0"))
         }
     }
 

@@ -41,7 +41,7 @@ final class SQLiteReading: Reading {
             ORDER BY id LIMIT ?3
             """)
         dueJobs = try database.prepare("\(waiting) WHERE state = 1 AND due <= ? ORDER BY due, id LIMIT ?")
-        dueFirst = try database.prepare("SELECT min(due) FROM jobs WHERE state = 1")
+        dueFirst = try database.prepare("SELECT min(due) FROM jobs WHERE state = 1 AND due > ?")
         dueCounted = try database.prepare(
             "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = 1 AND due <= ? LIMIT ?)")
         listLive = try database.prepare("\(live) WHERE id > ?2 ORDER BY id LIMIT ?3")
@@ -98,8 +98,9 @@ final class SQLiteReading: Reading {
         return try dueCounted.step() ? Int(dueCounted.integer(0)) : 0
     }
 
-    func nextDue() throws(SpoolError) -> WallTime? {
+    func nextDue(after time: WallTime) throws(SpoolError) -> WallTime? {
         defer { dueFirst.reset() }
+        dueFirst.bind(time.milliseconds, 1)
         return try dueFirst.step() ? dueFirst.time(0) : nil
     }
 

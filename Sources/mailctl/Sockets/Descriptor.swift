@@ -37,11 +37,11 @@ enum Descriptor {
     }
 
     /// Appends what one read gives; waits for it where there is nothing yet.
-    static func read(_ descriptor: Int32, into bytes: inout [UInt8], atMost room: Int = pieceBytes) -> Piece {
+    static func readPiece(_ descriptor: Int32, into bytes: inout [UInt8], atMost room: Int = pieceBytes) -> Piece {
         while true {
             var code: Int32 = 0
             let count = withUnsafeTemporaryAllocation(byteCount: room, alignment: 1) { piece in
-                let count = Glibc.read(descriptor, piece.baseAddress, piece.count)
+                let count = read(descriptor, piece.baseAddress, piece.count)
                 code = errno
                 if count > 0 { bytes.append(contentsOf: piece[..<count]) }
                 return count
@@ -60,7 +60,7 @@ enum Descriptor {
     static func readAll(_ descriptor: Int32, _ name: String, atMost bytesMax: Int) throws(Failure) -> [UInt8]? {
         var bytes: [UInt8] = []
         while bytes.count <= bytesMax {
-            switch read(descriptor, into: &bytes) {
+            switch readPiece(descriptor, into: &bytes) {
             case .bytes: continue
             case .end: return bytes
             case .failed(let code): throw .system(.inputOutput, name, code)
@@ -69,8 +69,8 @@ enum Descriptor {
         return nil
     }
 
-    static func open(reading path: String) throws(Failure) -> Int32 {
-        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    static func opened(reading path: String) throws(Failure) -> Int32 {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .system(.noInput, Printable.text(path), errno) }
         return descriptor
     }

@@ -15,22 +15,27 @@ struct UnixStream: ~Copyable {
     static let connectSecondsMax = 30
 
     init(connectingTo path: String, door: Door) throws(Failure) {
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw .system(.software, "cannot open a socket", errno) }
-        self.descriptor = descriptor
-        var patience = timeval(tv_sec: Self.connectSecondsMax, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
-        var address = try Self.address(path, door)
-        let status = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Self.connectAgain(descriptor, $0)
-            }
-        }
-        guard status == 0 else { throw Self.refusal(status, path, door) }
-        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+        descriptor = try Self.connected(path, door)
     }
 
     deinit { close(descriptor) }
+
+    private static func connected(_ path: String, _ door: Door) throws(Failure) -> Int32 {
+        var address = try Self.address(path, door)
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw .system(.software, "cannot open a socket", errno) }
+        var patience = timeval(tv_sec: connectSecondsMax, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        let status = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { connectAgain(descriptor, $0) }
+        }
+        guard status == 0 else {
+            close(descriptor)
+            throw refusal(status, path, door)
+        }
+        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+        return descriptor
+    }
 
     private static func connectAgain(_ descriptor: Int32, _ address: UnsafePointer<sockaddr>) -> Int32 {
         while connect(descriptor, address, socklen_t(MemoryLayout<sockaddr_un>.size)) != 0 {
@@ -88,7 +93,7 @@ struct UnixStream: ~Copyable {
     }
 
     func send(_ bytes: UnsafeRawBufferPointer) -> Transfer {
-        Self.transfer(Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL.rawValue)))
+        Self.transfer(sendto(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL), nil, 0))
     }
 
     private static func transfer(_ count: Int) -> Transfer {

@@ -1,0 +1,96 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import MailDispatch
+import MailJob
+import MailSpool
+import MailTelemetry
+import NIOCore
+import NIOPosix
+
+/// What the operators' methods act on.
+package struct ControlSubject: Sendable {
+    package var spool: Spool
+    package var dispatcher: Dispatcher
+    package var events: Events
+    package var clock: any Clock
+    package var kinds: [String]
+    package var startedAt: WallTime
+    /// Tells "running" or "draining".
+    package var state: @Sendable () -> String
+    /// Reads the configuration again; the answer may come on any thread.
+    package var reload: @Sendable (@escaping @Sendable (Result<ReloadOutcome, ReloadFailure>) -> Void) -> Void
+
+    package init(
+        spool: Spool, dispatcher: Dispatcher, events: Events, clock: any Clock, kinds: [String], startedAt: WallTime,
+        state: @escaping @Sendable () -> String,
+        reload: @escaping @Sendable (@escaping @Sendable (Result<ReloadOutcome, ReloadFailure>) -> Void) -> Void
+    ) {
+        self.spool = spool
+        self.dispatcher = dispatcher
+        self.events = events
+        self.clock = clock
+        self.kinds = kinds
+        self.startedAt = startedAt
+        self.state = state
+        self.reload = reload
+    }
+}
+
+/// Keys of the configuration that took effect, and those that wait for a restart.
+package struct ReloadOutcome: Equatable, Sendable {
+    package var changed: [String]
+    package var restartNeeded: [String]
+
+    package init(changed: [String], restartNeeded: [String]) {
+        self.changed = changed
+        self.restartNeeded = restartNeeded
+    }
+}
+
+package struct ReloadFailure: Error, Equatable, Sendable {
+    /// Names file, line and key.
+    package var message: String
+
+    package init(message: String) { self.message = message }
+}
+
+/// The operators' socket: a Varlink service (https://varlink.org/Service) with the interface `io.maild.Control`.
+///
+/// Who may connect is decided by the socket's owner, group and mode, as for any of systemd's own sockets.
+package final class ControlServer: @unchecked Sendable {
+    private let loop: any EventLoop
+    private let methods: ControlMethods
+    // On the loop alone.
+    private var server: (any Channel)?
+    private var sessions: [ObjectIdentifier: any Channel] = [:]
+
+    package init(on loop: any EventLoop, subject: ControlSubject) {
+        self.loop = loop
+        methods = ControlMethods(subject)
+    }
+
+    /// Serves a listening Unix socket; the descriptor is owned from here on.
+    package func serve(_ descriptor: CInt) -> EventLoopFuture<Void> {
+        ServerBootstrap(group: loop)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    sessions[ObjectIdentifier(channel)] = channel
+                    channel.closeFuture.whenComplete { [self] _ in sessions[ObjectIdentifier(channel)] = nil }
+                    try channel.pipeline.syncOperations.addHandler(ControlSession(methods))
+                }
+            }
+            .withBoundSocket(descriptor)
+            .map { [self] channel in server = channel }
+    }
+
+    /// Stops listening and hangs up.
+    package func close() -> EventLoopFuture<Void> {
+        loop.flatSubmit { [self] in
+            let open = Array(sessions.values) + (server.map { [$0] } ?? [])
+            return EventLoopFuture.andAllComplete(open.map { $0.close() }, on: loop)
+        }
+    }
+}

@@ -1,0 +1,86 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailWire
+import NIOCore
+
+/// One operator's connection: calls in, replies out, one after the other in the order of the calls.
+///
+/// Varlink allows a client to send ahead; what it sends ahead waits here, bounded, while a call is being answered.
+final class ControlSession: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let methods: ControlMethods
+    private var framer = Framer.varlink()
+    private var waiting: [VarlinkCall] = []
+    private var isAnswering = false
+    private var inputEnded = false
+    private var wantsRead = false
+    private var isOpen = true
+
+    /// Calls that wait; past it the connection is not read.
+    private static let waitingMax = 32
+
+    init(_ methods: ControlMethods) { self.methods = methods }
+
+    func read(context: ChannelHandlerContext) {
+        if waiting.count >= Self.waitingMax { wantsRead = true } else { context.read() }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        framer.append(unwrapInboundIn(data).readableBytesView)
+        do {
+            while let message = try framer.next() { waiting.append(try VarlinkCall(parsing: message)) }
+        } catch {
+            // https://varlink.org/Method-Call: what is not a call has no reply; the connection is of no use any more.
+            return context.close(promise: nil)
+        }
+        answerNext(context)
+    }
+
+    private func answerNext(_ context: ChannelHandlerContext) {
+        guard !isAnswering, isOpen else { return }
+        guard !waiting.isEmpty else {
+            if inputEnded { context.close(promise: nil) }
+            return
+        }
+        let call = waiting.removeFirst()
+        isAnswering = true
+        let loop = context.eventLoop
+        let bound = NIOLoopBound((self, context), eventLoop: loop)
+        methods.answer(call) { reply in
+            loop.execute {
+                let (session, context) = bound.value
+                session.send(reply, to: call, context)
+            }
+        }
+    }
+
+    private func send(_ reply: VarlinkReply, to call: VarlinkCall, _ context: ChannelHandlerContext) {
+        isAnswering = false
+        guard isOpen else { return }
+        if !call.oneway { context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: reply.bytes)), promise: nil) }
+        answerNext(context)
+        if wantsRead, waiting.count < Self.waitingMax {
+            wantsRead = false
+            context.read()
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard let event = event as? ChannelEvent, event == .inputClosed else {
+            return context.fireUserInboundEventTriggered(event)
+        }
+        inputEnded = true
+        answerNext(context)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        isOpen = false
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}

@@ -1,0 +1,49 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import MailSpool
+import MailWire
+
+/// What people want to see of a job: from its line while that is kept, from its history after that.
+struct Letterhead {
+    var sender: String?
+    var recipients: [String] = []
+    var subject: String?
+    var ref: String?
+    var lastReply: String?
+    var attempts: [AttemptRecord]
+
+    init(_ record: JobRecord) {
+        attempts = AttemptRecord.parse(record.history)
+        if record.body.isEmpty { readHistory() } else { readLine(record.body) }
+        if let last = attempts.last?.fates.last(where: { $0.verdict != "delivered" }) ?? attempts.last?.fates.last {
+            let parts = [String(last.reply.code), last.reply.enhanced, last.reply.text]
+            lastReply = parts.filter { !$0.isEmpty }.joined(separator: " ")
+        }
+    }
+
+    private mutating func readLine(_ line: [UInt8]) {
+        guard let json = try? JSONValue(parsing: line) else { return }
+        let envelope = json["envelope"]
+        sender = envelope?["from"]?.string ?? json["from"]?.string
+        recipients = addresses(envelope?["to"])
+        if recipients.isEmpty { recipients = ["to", "cc", "bcc"].flatMap { addresses(json[$0]) } }
+        subject = json["subject"]?.string
+        ref = json["ref"]?.string
+    }
+
+    private func addresses(_ value: JSONValue?) -> [String] {
+        if let one = value?.string { return [one] }
+        return value?.array?.compactMap(\.string) ?? []
+    }
+
+    private mutating func readHistory() {
+        sender = attempts.last?.sender
+        ref = attempts.last?.ref
+        var seen: Set<String> = []
+        for fate in attempts.flatMap(\.fates) where seen.insert(fate.recipient).inserted {
+            recipients.append(fate.recipient)
+        }
+    }
+}

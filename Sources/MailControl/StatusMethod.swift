@@ -1,0 +1,86 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import MailDispatch
+import MailJob
+import MailSpool
+import MailTransport
+import MailWire
+
+// Status: gathered from the spool's reader and the dispatcher's loop, without stopping either.
+extension ControlMethods {
+    /// Scheduled jobs whose time has come are counted one by one; nobody needs the number past this.
+    private static let dueCountMax = 100_000
+
+    func status(_ call: VarlinkCall, _ answer: @escaping Answer) throws(ServiceError) {
+        _ = try Parameters(call, known: [])
+        let subject = subject
+        subject.spool.ask { reading in
+            let due: Int
+            do throws(SpoolError) {
+                due = try reading.dueCount(at: subject.clock.now(), limit: Self.dueCountMax)
+            } catch {
+                return answer(Self.failed("SpoolFailed", error.message))
+            }
+            subject.dispatcher.loop.execute {
+                let reports = subject.dispatcher.transportReports
+                answer(VarlinkReply(Self.status(subject, subject.dispatcher.report, reports, due: due)))
+            }
+        }
+    }
+
+    private static func status(
+        _ subject: ControlSubject, _ report: DispatchReport, _ transports: [TransportReport], due: Int
+    ) -> JSONObject {
+        let now = subject.clock.now()
+        let totals = subject.events.totals
+        let oldest = report.oldestReady.map { max(0, now.seconds(since: $0)) } ?? 0
+        return [
+            "version": .string(Version.text),
+            "pid": JSONValue(Int(getpid())),
+            "started_at": .string(subject.startedAt.rfc3339),
+            "state": .string(subject.state()),
+            "paused": .bool(report.isPaused),
+            "workers": JSONValue(report.target),
+            "workers_configured": JSONValue(report.configured),
+            "counts": counts(subject.spool.tally, due: due, busy: report.busy),
+            "oldest_ready_seconds": .number(oldest),
+            "accepted_total": JSONValue(totals.accepted),
+            "delivered_total": JSONValue(totals.delivered),
+            "failed_total": JSONValue(totals.failed),
+            "spool_bytes": JSONValue(subject.spool.storedBytes()),
+            "worker_list": .array(report.workers.map(worker)),
+            "relays": .array(transports.map(relay)),
+        ]
+    }
+
+    private static func counts(_ tally: Tally, due: Int, busy: Int) -> JSONValue {
+        [
+            "ready": JSONValue(max(0, tally.ready + due - busy)),
+            "scheduled": JSONValue(max(0, tally.scheduled - due)),
+            "running": JSONValue(busy),
+            "held": JSONValue(tally.held),
+            "failed": JSONValue(tally.failed),
+        ]
+    }
+
+    private static func worker(_ worker: DispatchReport.Worker) -> JSONValue {
+        var object: JSONObject = [
+            "number": JSONValue(worker.number), "state": .string(worker.job == nil ? "idle" : "running"),
+            "seconds": .number(worker.seconds),
+        ]
+        if let job = worker.job { object["job"] = .string(job.description) }
+        if let kind = worker.kind { object["kind"] = .string(kind) }
+        return .object(object)
+    }
+
+    private static func relay(_ report: TransportReport) -> JSONValue {
+        [
+            "name": .string(report.name), "transport": .string(report.transport), "address": .string(report.address),
+            "connections": JSONValue(report.connections), "idle": JSONValue(report.idle),
+            "delivered": JSONValue(report.delivered), "deferred": JSONValue(report.deferred),
+            "rejected": JSONValue(report.rejected),
+        ]
+    }
+}

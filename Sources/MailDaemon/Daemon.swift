@@ -1,0 +1,77 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import MailJob
+import Systemd
+
+/// Why the daemon did not start, or what it says as it leaves; `status` by sysexits(3).
+package struct DaemonFailure: Error, CustomStringConvertible {
+    package var status: CInt
+    package var description: String
+
+    /// EX_CONFIG: systemd is told not to try again (RestartPreventExitStatus=78).
+    static func configuration(_ error: ConfigurationError) -> DaemonFailure {
+        DaemonFailure(status: 78, description: error.description)
+    }
+
+    /// EX_OSERR: a socket, thread or limit of the system.
+    static func system(_ message: String) -> DaemonFailure { DaemonFailure(status: 71, description: message) }
+
+    /// EX_IOERR: the spool cannot be opened.
+    static func spool(_ message: String) -> DaemonFailure { DaemonFailure(status: 74, description: message) }
+}
+
+/// The boot story, and the way down.
+package struct Daemon {
+    let configurationPath: String?
+    let stateDirectory: String?
+
+    package init(configurationPath: String?, stateDirectory: String?) {
+        self.configurationPath = configurationPath
+        self.stateDirectory = stateDirectory
+    }
+
+    /// Serves until SIGTERM or SIGINT. Returns after a clean end.
+    package func run() throws(DaemonFailure) {
+        let clock = SystemClock()
+        let began = clock.monotonic()
+        // First of all: every thread made from here on inherits the blocked signals, and only the main one waits for them.
+        Signals.block()
+        let configuration = try load()
+        // Before anything is opened: what was inherited is at descriptors 3 and up.
+        let sockets = try ListeningSockets.open(configuration.sockets)
+        OpenFiles.raiseLimit()
+        let house = try House(configuration, clock: clock)
+        house.events.started(version: Version.text)
+        try house.open(sockets)
+        let reloader = Reloader(house, load: load)
+        try house.serve(sockets, reloader: reloader)
+        house.events.ready(seconds: clock.monotonic() - began)
+        house.heartbeat.begin()
+        let signal = waitForEnd(reloader)
+        house.end(signal: signal)
+        sockets.removeOwn()
+    }
+
+    /// Reads the configuration and nothing else.
+    package func check() throws(DaemonFailure) { _ = try load() }
+
+    private func load() throws(DaemonFailure) -> Configuration {
+        do throws(ConfigurationError) {
+            return try Configuration.load(path: configurationPath, stateDirectory: stateDirectory)
+        } catch {
+            throw .configuration(error)
+        }
+    }
+
+    private func waitForEnd(_ reloader: Reloader) -> String {
+        while true {
+            switch Signals.wait() {
+            case SIGHUP: reloader.reload()
+            case SIGINT: return "SIGINT"
+            default: return "SIGTERM"
+            }
+        }
+    }
+}

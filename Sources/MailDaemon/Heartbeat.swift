@@ -1,0 +1,167 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailDispatch
+import MailJob
+import MailSpool
+import MailTelemetry
+import NIOCore
+import Synchronization
+import Systemd
+
+/// Tells systemd how the daemon fares: READY, STATUS with live numbers, and WATCHDOG while everything moves.
+///
+/// On the front loop. STATUS is refreshed once a second while something goes on, and not at all while nothing does: a
+/// commit or an operator's call begins it anew.
+final class Heartbeat: @unchecked Sendable {
+    private let loop: any EventLoop
+    private let notifier: Notifier
+    private let interval: Double?
+    private let clock: any Clock
+    private let isTicking = Atomic<Bool>(false)
+    private let pulse: Pulse
+    // Set once, before anything ticks.
+    private var dispatcher: Dispatcher?
+    private var spool: Spool?
+    // On the loop alone.
+    private var lastStatus = ""
+
+    private static let tick = TimeAmount.seconds(1)
+
+    init(on loop: any EventLoop, notifier: Notifier, interval: Double?, clock: any Clock) {
+        self.loop = loop
+        self.notifier = notifier
+        self.interval = interval
+        self.clock = clock
+        pulse = Pulse(clock: clock, patience: interval ?? Pulse.patienceDefault)
+    }
+
+    func watch(_ dispatcher: Dispatcher, _ spool: Spool, _ delivery: any EventLoop) {
+        self.dispatcher = dispatcher
+        self.spool = spool
+        pulse.watch(front: loop, delivery: delivery, spool: spool)
+    }
+
+    /// The daemon serves.
+    func begin() {
+        notifier.ready(status: status)
+        guard let interval else { return }
+        notifier.watchdog()
+        let half = TimeAmount.microseconds(Int64(interval * 500_000))
+        loop.scheduleRepeatedTask(initialDelay: half, delay: half) { [self] _ in
+            if pulse.isBeating() { notifier.watchdog() }
+        }
+    }
+
+    func stopping() { notifier.stopping(status: "draining, " + status) }
+
+    /// All parts have moved lately.
+    var isHealthy: Bool { pulse.isBeating() }
+
+    /// Something has changed. Callable from any thread; cheap while a tick is pending.
+    func touch() {
+        guard notifier.isHeard, !isTicking.exchange(true, ordering: .relaxed) else { return }
+        loop.execute { [self] in scheduleTick() }
+    }
+
+    private func scheduleTick() {
+        loop.scheduleTask(in: Self.tick) { [self] in
+            isTicking.store(false, ordering: .relaxed)
+            let status = status
+            guard status != lastStatus else { return }
+            lastStatus = status
+            notifier.status(status)
+            // Once more: a number may go on changing without a commit, as the age of the oldest job does.
+            touch()
+        }
+    }
+
+    /// `8 workers, 3 running, 12 ready, oldest 4 s, 2 failed`.
+    private var status: String {
+        guard let dispatcher, let spool else { return "starting" }
+        let gauges = dispatcher.gauges
+        let tally = spool.tally
+        let ready = max(0, tally.ready + gauges.dueLoaded - gauges.busy)
+        var parts = ["\(gauges.target) workers", "\(gauges.busy) running", "\(ready) ready"]
+        if ready > 0, let oldest = gauges.oldestReady {
+            parts.append("oldest \(Int(max(0, clock.now().seconds(since: oldest)))) s")
+        }
+        if tally.scheduled > 0 { parts.append("\(max(0, tally.scheduled - gauges.dueLoaded)) scheduled") }
+        if tally.held > 0 { parts.append("\(tally.held) held") }
+        parts.append("\(tally.failed) failed")
+        if gauges.isPaused { parts.append("paused") }
+        if !spool.isWritable { parts.append("the spool cannot be written") }
+        return parts.joined(separator: ", ")
+    }
+}
+
+/// Proof that the event loops and the spool's writer move: each is asked, and must have answered by the next look.
+final class Pulse: Sendable {
+    private struct State {
+        var asked = 0
+        var askedAt = 0.0
+        /// How many answers the last question has had.
+        var answers = 0
+    }
+
+    /// Without a watchdog: how long a part may take to answer before it is called unhealthy.
+    static let patienceDefault = 10.0
+    /// Front loop, delivery loop (where the dispatcher lives) and the spool's writer.
+    private static let partCount = 3
+
+    private let clock: any Clock
+    private let patience: Double
+    private let state = Mutex(State())
+    private let parts = Mutex<[@Sendable (@escaping @Sendable () -> Void) -> Void]>([])
+
+    init(clock: any Clock, patience: Double) {
+        self.clock = clock
+        self.patience = patience
+    }
+
+    func watch(front: any EventLoop, delivery: any EventLoop, spool: Spool) {
+        parts.withLock {
+            $0 = [{ front.execute($0) }, { delivery.execute($0) }, { spool.beat($0) }]
+        }
+    }
+
+    /// False once a part has not answered for `patience`. Asks anew where all have answered.
+    func isBeating() -> Bool {
+        let now = clock.monotonic()
+        let question: Int? = state.withLock { state in
+            guard state.asked == 0 || state.answers == Self.partCount else { return nil }
+            state.asked += 1
+            state.askedAt = now
+            state.answers = 0
+            return state.asked
+        }
+        guard let question else { return state.withLock { now - $0.askedAt < patience / 2 } }
+        for part in parts.withLock({ $0 }) { part { [self] in answered(question) } }
+        return true
+    }
+
+    private func answered(_ question: Int) {
+        state.withLock { if $0.asked == question { $0.answers += 1 } }
+    }
+}
+
+/// What the spool says goes to the log, the metrics and the heartbeat.
+final class SpoolTelemetry: SpoolObserver {
+    private let events: Events
+    private let heartbeat: Heartbeat
+
+    init(_ events: Events, _ heartbeat: Heartbeat) {
+        self.events = events
+        self.heartbeat = heartbeat
+    }
+
+    func committed(rows: Int, seconds: Double) {
+        if rows > 0 { events.committed(rows: rows, seconds: seconds) }
+        heartbeat.touch()
+    }
+
+    func spoolFailed(_ error: SpoolError) {
+        events.spoolFailed(error.message)
+        heartbeat.touch()
+    }
+}

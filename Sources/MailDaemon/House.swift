@@ -1,0 +1,183 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailControl
+import MailDispatch
+import MailIntake
+import MailJob
+import MailSpool
+import MailTelemetry
+import NIOCore
+import NIOPosix
+import Synchronization
+import Systemd
+
+/// All rooms of one running daemon, in the order in which they are opened and closed.
+///
+/// Two event loops: one for those who submit and those who operate, one for delivery and the metrics of it. The spool
+/// has its own two threads.
+final class House: @unchecked Sendable {
+    // Changed by the main thread alone, before others run or at a reload.
+    var configuration: Configuration
+    let clock: any Clock
+    let events: Events
+    let heartbeat: Heartbeat
+    let group: MultiThreadedEventLoopGroup
+    let front: any EventLoop
+    let delivery: any EventLoop
+    let kinds: Kinds
+    let startedAt: WallTime
+    let state: Mutex<DaemonState>
+    private var rooms: Rooms?
+
+    /// What can only be made once the spool is open.
+    struct Rooms {
+        var spool: Spool
+        var dispatcher: Dispatcher
+        var intake: Intake
+        var control: ControlServer?
+        var metrics: MetricsServer?
+    }
+
+    var spool: Spool? { rooms?.spool }
+    var dispatcher: Dispatcher? { rooms?.dispatcher }
+    var intake: Intake? { rooms?.intake }
+
+    init(_ configuration: Configuration, clock: any Clock) throws(DaemonFailure) {
+        self.configuration = configuration
+        self.clock = clock
+        startedAt = clock.now()
+        let level = Priority(configuration.logLevel)
+        let journal = Journal(identifier: "maild", fieldPrefix: "MAILD_", level: level)
+        events = Events(
+            kinds: Kinds.schemas.map(\.type), journal: journal, workerLabel: configuration.metrics.workerLabel,
+            clock: clock)
+        group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+        front = group.next()
+        delivery = group.next()
+        kinds = try Kinds(configuration, on: delivery, events: events)
+        state = Mutex(.starting)
+        heartbeat = Heartbeat(on: front, notifier: Notifier(), interval: WatchdogInterval.seconds(), clock: clock)
+    }
+
+    // MARK: Opening
+
+    /// Opens the spool, which recovers by itself, and sets the dispatcher to work on what it holds.
+    func open(_ sockets: ListeningSockets) throws(DaemonFailure) {
+        let keeping = try Self.attempt { () throws(SpoolError) in
+            try SQLiteKeeping(path: configuration.spool.path, kinds: Kinds.schemas.map(\.type))
+        }
+        let found = keeping.opened
+        let dispatcher = Dispatcher(
+            on: delivery, kinds: kinds.all, settings: DispatchSettings(configuration),
+            workers: DispatchFact.workers(found.settings, configured: configuration.workers),
+            isPaused: found.settings[DispatchFact.paused] != nil, clock: clock, events: events)
+        let observer = SpoolTelemetry(events, heartbeat)
+        let spool = try Self.attempt { () throws(SpoolError) in
+            try Spool(
+                keeping, clock: clock, limits: SpoolLimits(configuration), observer: observer, listener: dispatcher)
+        }
+        let intake = Intake(
+            on: front, spool: spool, schemas: Kinds.schemas, settings: IntakeSettings(configuration), clock: clock,
+            events: events)
+        rooms = Rooms(spool: spool, dispatcher: dispatcher, intake: intake)
+        events.recovered(jobs: found.tally.jobs)
+        events.scaled(from: 0, to: dispatcher.gauges.target)
+        delivery.execute { dispatcher.start(spool) }
+        heartbeat.watch(dispatcher, spool, delivery)
+    }
+
+    private static func attempt<Value>(_ body: () throws(SpoolError) -> Value) throws(DaemonFailure) -> Value {
+        do throws(SpoolError) {
+            return try body()
+        } catch {
+            throw .spool(error.message)
+        }
+    }
+
+    /// Accepts clients, operators and scrapes: from here on the daemon is ready.
+    func serve(_ sockets: ListeningSockets, reloader: Reloader) throws(DaemonFailure) {
+        guard var rooms else { return }
+        let control = ControlServer(on: front, subject: subject(rooms, reloader))
+        let metrics = MetricsServer(events: events, gauges: DaemonGauges(self, rooms), on: delivery)
+        rooms.control = control
+        rooms.metrics = metrics
+        self.rooms = rooms
+        do {
+            for descriptor in sockets.submit { try rooms.intake.serve(descriptor).wait() }
+            for descriptor in sockets.control { try control.serve(descriptor).wait() }
+            for descriptor in sockets.metrics { _ = try metrics.adopt(descriptor).wait() }
+            if let address = sockets.metricsAddress {
+                _ = try metrics.bind(host: address.host, port: address.port).wait()
+            }
+        } catch {
+            throw .system("cannot serve: \(error)")
+        }
+        state.withLock { $0 = .running }
+    }
+
+    private func subject(_ rooms: Rooms, _ reloader: Reloader) -> ControlSubject {
+        ControlSubject(
+            spool: rooms.spool, dispatcher: rooms.dispatcher, events: events, clock: clock,
+            kinds: Kinds.schemas.map(\.type), startedAt: startedAt,
+            state: { [weak self] in self?.state.withLock { $0.rawValue } ?? "stopping" },
+            reload: { reloader.request($0) })
+    }
+
+    // MARK: Closing
+
+    /// Connections and relays that do not say goodbye within it are cut off.
+    private static let goodbyeSeconds: Int64 = 5
+
+    /// The way down: no new clients, running jobs end or are given back, the spool is closed last.
+    func end(signal: String) {
+        guard let rooms else { return }
+        let began = clock.monotonic()
+        state.withLock { $0 = .draining }
+        heartbeat.stopping()
+        events.stopping(signal: signal)
+        let gone = promise(on: front) { done in rooms.intake.drain(done: done) }
+        let seconds = configuration.drainSecondsMax
+        let idle = delivery.makePromise(of: Int.self)
+        delivery.execute { rooms.dispatcher.drain(seconds: seconds) { idle.succeed($0) } }
+        let givenBack = (try? idle.futureResult.wait()) ?? 0
+        let quit = promise(on: delivery) { done in rooms.dispatcher.closeKinds(done: done) }
+        try? gone.wait()
+        try? quit.wait()
+        try? rooms.control?.close().wait()
+        try? rooms.metrics?.close().wait()
+        rooms.spool.close()
+        events.drained(seconds: clock.monotonic() - began, givenBack: givenBack)
+        events.journal.flush()
+        try? group.syncShutdownGracefully()
+    }
+
+    /// Fulfilled by `done`, or when `goodbyeSeconds` have passed.
+    private func promise(
+        on loop: any EventLoop, _ body: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void
+    ) -> EventLoopFuture<Void> {
+        let once = OncePromise(loop.makePromise(of: Void.self))
+        loop.execute { body { once.succeed() } }
+        loop.scheduleTask(in: .seconds(Self.goodbyeSeconds)) { once.succeed() }
+        return once.future
+    }
+}
+
+/// A promise that several may want to fulfil.
+private final class OncePromise: Sendable {
+    private let promise: EventLoopPromise<Void>
+    private let isDone = Atomic<Bool>(false)
+
+    init(_ promise: EventLoopPromise<Void>) { self.promise = promise }
+
+    var future: EventLoopFuture<Void> { promise.futureResult }
+
+    func succeed() {
+        if !isDone.exchange(true, ordering: .relaxed) { promise.succeed() }
+    }
+}
+
+/// Where the daemon is in its life.
+enum DaemonState: String, Sendable {
+    case starting, running, reloading, draining, stopping
+}

@@ -1,0 +1,80 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import MailTelemetry
+import MailTransport
+import MailWire
+import NIOCore
+
+/// The kinds of job that this daemon knows. A new kind is a folder in MailTransport, a schema beside it, and a line in
+/// each of the two lists here, in the same place.
+struct Kinds {
+    static let schemas: [any JobSchema] = [EmailSchema()]
+
+    let email: EmailKind
+    var all: [any JobKind] { [email] }
+
+    /// - Parameter loop: the delivery loop.
+    init(_ configuration: Configuration, on loop: any EventLoop, events: Events) throws(DaemonFailure) {
+        let transport = try Self.mailTransport(configuration, on: loop, events: events)
+        email = EmailKind(hostname: configuration.hostname, transport: transport)
+    }
+
+    /// The chosen relay, or the Maildir where none is configured.
+    static func mailTransport(
+        _ configuration: Configuration, on loop: any EventLoop, events: Events
+    ) throws(DaemonFailure) -> any MailTransport {
+        guard let relay = configuration.chosenRelay else {
+            let folder = MaildirFolder(path: configuration.maildir.path, host: configuration.hostname)
+            let maildir = MaildirTransport(name: "maildir", folder: folder, loop: loop)
+            do throws(MaildirError) {
+                try maildir.prepare()
+            } catch {
+                throw .system("maildir.path: \(error)")
+            }
+            return maildir
+        }
+        let observer = RelayTelemetry(events, events.relayHandle(relay.name))
+        return SMTPRelay(RelayConfiguration(relay, ehloName: configuration.hostname), loop: loop, observer: observer)
+    }
+}
+
+extension RelayConfiguration {
+    init(_ settings: RelaySettings, ehloName: String) {
+        self.init(name: settings.name, host: settings.host, port: settings.port, ehloName: ehloName)
+        connectionsMax = settings.connectionsMax
+        messagesPerConnectionMax = settings.messagesPerConnectionMax
+        idleSecondsMax = Int(settings.idleSecondsMax)
+    }
+}
+
+/// Carries what a relay sees into metrics and log.
+final class RelayTelemetry: SMTPObserver {
+    private let events: Events
+    private let relay: RelayHandle
+
+    init(_ events: Events, _ relay: RelayHandle) {
+        self.events = events
+        self.relay = relay
+    }
+
+    func connected(tls: Bool) { events.smtpConnected(relay: relay, tls: tls) }
+    func disconnected() { events.smtpDisconnected(relay: relay) }
+    func unreachable(_ reason: String) { events.relayUnreachable(relay: relay, reason: reason) }
+
+    func reply(_ stage: SMTPStage, code: Int) {
+        let replied: ReplyStage? =
+            switch stage {
+            case .greeting: .connect
+            case .hello: .ehlo
+            case .mail: .mail
+            case .recipient: .rcpt
+            case .data: .data
+            case .end: .body
+            case .quit: .quit
+            case .body, .reset: nil
+            }
+        if let replied { events.smtpReply(relay: relay, stage: replied, code: code) }
+    }
+}

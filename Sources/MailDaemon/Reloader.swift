@@ -1,0 +1,90 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailControl
+import MailDispatch
+import MailIntake
+import MailSpool
+import MailTelemetry
+import MailTransport
+import NIOCore
+import Synchronization
+import Systemd
+
+/// Reads the configuration again, on the main thread, for SIGHUP and for `mailctl reload`.
+///
+/// A bad file changes nothing: the old configuration stays, and who asked is told file, line and key.
+final class Reloader: Sendable {
+    typealias Answer = @Sendable (Result<ReloadOutcome, ReloadFailure>) -> Void
+
+    private let house: House
+    private let load: @Sendable () throws(DaemonFailure) -> Configuration
+    private let waiting = Mutex<[Answer]>([])
+    private let notifier = Notifier()
+
+    init(_ house: House, load: @escaping @Sendable () throws(DaemonFailure) -> Configuration) {
+        self.house = house
+        self.load = load
+    }
+
+    /// On any thread; the answer comes from the main one.
+    func request(_ answer: @escaping Answer) {
+        waiting.withLock { $0.append(answer) }
+        Signals.askForReload()
+    }
+
+    /// On the main thread.
+    func reload() {
+        notifier.reloading()
+        let result = Result { () throws(DaemonFailure) in try apply(load()) }
+            .mapError { ReloadFailure(message: $0.description) }
+        switch result {
+        case .success(let outcome): house.events.reloaded(changed: outcome.changed, error: nil)
+        case .failure(let failure): house.events.reloaded(changed: [], error: failure.message)
+        }
+        notifier.ready()
+        house.heartbeat.touch()
+        for answer in waiting.withLock({ answers in
+            defer { answers = [] }
+            return answers
+        }) { answer(result) }
+    }
+
+    private func apply(_ new: Configuration) throws(DaemonFailure) -> ReloadOutcome {
+        let old = house.configuration
+        let changes = new.changes(from: old)
+        // May fail (a Maildir that cannot be made), so it comes before anything is changed.
+        let transport = new.routes != old.routes
+            ? try Kinds.mailTransport(new, on: house.delivery, events: house.events) : nil
+        house.configuration = new
+        house.events.journal.level = Priority(new.logLevel)
+        house.spool?.limits = SpoolLimits(new)
+        let house = house
+        house.front.execute { house.intake?.apply(IntakeSettings(new)) }
+        let bound = transport.map { UnsafeTransfer($0) }
+        house.delivery.execute {
+            if let bound { house.kinds.email.replace(bound.value) }
+            house.dispatcher?.apply(DispatchSettings(new))
+        }
+        return ReloadOutcome(changed: changes.changed, restartNeeded: changes.restartNeeded)
+    }
+}
+
+/// Made here, used on the delivery loop alone.
+private struct UnsafeTransfer: @unchecked Sendable {
+    let value: any MailTransport
+    init(_ value: any MailTransport) { self.value = value }
+}
+
+extension Configuration {
+    /// What decides where mail goes: a change of it makes a new transport.
+    fileprivate var routes: Routes {
+        Routes(hostname: hostname, relay: chosenRelay, maildir: maildir)
+    }
+
+    fileprivate struct Routes: Equatable {
+        var hostname: String
+        var relay: RelaySettings?
+        var maildir: Maildir
+    }
+}

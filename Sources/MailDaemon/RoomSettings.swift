@@ -1,0 +1,56 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailDispatch
+import MailIntake
+import MailJob
+import MailSpool
+import Systemd
+
+// The configuration in each room's own words: no room knows of the file.
+
+extension IntakeSettings {
+    init(_ configuration: Configuration) {
+        self.init()
+        lineBytesMax = configuration.limits.lineBytesMax
+        readingBytesMax = configuration.limits.readingBytesMax
+        connectionsMax = configuration.limits.connectionsMax
+        connectionsPerUserMax = configuration.limits.connectionsPerUserMax
+        unansweredLinesMax = configuration.limits.unansweredLinesMax
+        lineSecondsMax = configuration.limits.lineSecondsMax
+        recipientsMax = configuration.limits.recipientsMax
+        expirySeconds = configuration.retry.expirySeconds
+    }
+}
+
+extension DispatchSettings {
+    init(_ configuration: Configuration) {
+        self.init(
+            workers: configuration.workers,
+            retry: RetrySchedule(
+                firstSeconds: configuration.retry.firstSeconds, waitSecondsMax: configuration.retry.waitSecondsMax))
+    }
+}
+
+extension SpoolLimits {
+    init(_ configuration: Configuration) {
+        self.init()
+        jobsMax = configuration.spool.jobsMax
+        bytesMax = configuration.spool.bytesMax
+        historySeconds = Int(configuration.spool.historySeconds)
+        historyJobsMax = configuration.spool.historyJobsMax
+    }
+}
+
+extension Priority {
+    init(_ level: Configuration.LogLevel) {
+        self =
+            switch level {
+            case .error: .error
+            case .warning: .warning
+            case .notice: .notice
+            case .info: .info
+            case .debug: .debug
+            }
+    }
+}

@@ -1,0 +1,42 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+
+/// The dispatcher's numbers for status, page and metrics.
+package struct DispatchReport: Sendable {
+    package struct Worker: Sendable {
+        package var number: Int
+        /// nil while idle.
+        package var job: JobID?
+        package var kind: String?
+        /// Since the job began, or since it ended.
+        package var seconds: Double
+    }
+
+    package var workers: [Worker] = []
+    package var target = 0
+    package var configured = 0
+    package var busy = 0
+    package var isPaused = false
+    /// Scheduled jobs whose time has come and that are at hand.
+    package var dueLoaded = 0
+    package var oldestReady: WallTime?
+
+    package init() {}
+}
+
+/// The part of the report that anyone may read at any time, refreshed once a tick.
+package struct DispatchGauges: Sendable {
+    package var target = 0
+    package var places = 0
+    package var busy = 0
+    /// Jobs in hand, by kind.
+    package var busyByKind: [Int] = []
+    package var isPaused = false
+    package var dueLoaded = 0
+    package var oldestReady: WallTime?
+    package var isDraining = false
+
+    package init() {}
+}

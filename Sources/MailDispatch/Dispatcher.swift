@@ -1,0 +1,224 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import MailSpool
+import MailTelemetry
+import MailTransport
+import NIOCore
+import Synchronization
+
+/// What the dispatcher is told by the configuration; may change while it runs.
+package struct DispatchSettings: Equatable, Sendable {
+    package var workers = Limits.workersDefault
+    package var retry = RetrySchedule()
+
+    package init(workers: Int = Limits.workersDefault, retry: RetrySchedule = RetrySchedule()) {
+        self.workers = workers
+        self.retry = retry
+    }
+}
+
+/// Takes due jobs from the spool, by priority and then age, gives each to a worker, and settles what became of it.
+///
+/// Lives on the delivery loop. Jobs in hand are bounded by the window, never the whole queue; a job is claimed by being
+/// taken from the window, and a crash gives it back by forgetting that. What is not yet settled on disk is counted, and
+/// past a bound no new job is begun: a disk that refuses writes must not turn into deliveries that nobody remembers.
+package final class Dispatcher: @unchecked Sendable {
+    // Everything but `shared` is touched on `loop` alone.
+    package let loop: any EventLoop
+    private let shared = Mutex(DispatchGauges())
+
+    let clock: any Clock
+    let events: Events
+    let kinds: [any JobKind]
+    var spool: Spool?
+    var settings: DispatchSettings
+    var window = ReadyWindow(hasReady: true)
+    var pool: WorkerPool
+    var isPaused = false
+    var isDraining = false
+    private var isPumping = false
+    private var isFlushing = false
+    /// Settlements of this tick, handed to the spool at its end.
+    private var settlements: [Settlement] = []
+    /// Handed over and not yet on disk.
+    private var unsettled = 0
+    private var whenIdle: ((_ givenBack: Int) -> Void)?
+    var dueTimer: Scheduled<Void>?
+    var dueAt: WallTime?
+    var isReadingDue = false
+    /// How many workers the configuration names, apart from what `scale` made of it.
+    package internal(set) var configuredWorkers: Int
+
+    static let unsettledMax = 16_384
+
+    package init(
+        on loop: any EventLoop, kinds: [any JobKind], settings: DispatchSettings, workers: Int, isPaused: Bool,
+        clock: any Clock, events: Events
+    ) {
+        self.loop = loop
+        self.kinds = kinds
+        self.settings = settings
+        self.clock = clock
+        self.events = events
+        self.isPaused = isPaused
+        configuredWorkers = settings.workers
+        pool = WorkerPool(target: workers, now: clock.monotonic())
+        publish()
+    }
+
+    package var gauges: DispatchGauges { shared.withLock { $0 } }
+
+    /// Begins to work on what the spool holds. On the loop.
+    package func start(_ spool: Spool) {
+        self.spool = spool
+        window = ReadyWindow(hasReady: spool.opened.tally.ready > 0)
+        readDue()
+        pump()
+    }
+
+    // MARK: The pump
+
+    /// Gives jobs to free workers for as long as there are both.
+    func pump() {
+        guard !isPumping else { return }
+        isPumping = true
+        defer { isPumping = false }
+        while canBegin, let job = window.next() { begin(job) }
+        readReady()
+        tickEnds()
+    }
+
+    private var canBegin: Bool {
+        pool.hasFree && !isPaused && !isDraining && unsettled < Self.unsettledMax && spool != nil
+    }
+
+    private func begin(_ job: WaitingJob) {
+        let now = clock.now()
+        guard job.expiresAt > now else { return expire(job, now) }
+        guard let number = pool.begin(job.id, kind: job.kind, now: clock.monotonic()) else { return }
+        events.attemptBegan(worker: number, kind: Int(job.kind))
+        if job.attempts == 0 { events.queueWait(seconds: now.seconds(since: job.readyAt)) }
+        let began = clock.monotonic()
+        let work = Work(job: job.id, body: job.body, fates: job.fates, attempt: job.attempts + 1)
+        guard Int(job.kind) < kinds.count else { return end(job, number, unknownKind(job), now, began) }
+        kinds[Int(job.kind)].run(work) { [self] result in end(job, number, result, now, began) }
+    }
+
+    private func end(_ job: WaitingJob, _ number: Int, _ result: WorkResult, _ began: WallTime, _ start: Double) {
+        loop.preconditionInEventLoop()
+        let now = clock.now()
+        let stop = clock.monotonic()
+        pool.end(number, now: stop)
+        let judgement = Judgement(
+            job, result.fates, now: now, retry: settings.retry, chance: Double.random(in: 0..<1))
+        events.attemptEnded(
+            worker: number, kind: Int(job.kind), seconds: stop - start, result: AttemptResult(result, judgement))
+        events.settled(
+            job: job.id, kind: Int(job.kind), state: judgement.state, attempts: job.attempts + 1,
+            endToEndSeconds: now.seconds(since: job.id.time),
+            verdicts: result.tried.map { ($0.recipient, $0.verdict) }, relay: result.relay)
+        settle(Settlement(job, result, judgement, began: began, now: now, seconds: stop - start))
+        pump()
+        if isDraining, pool.busy == 0 { idle(givenBack: 0) }
+    }
+
+    private func expire(_ job: WaitingJob, _ now: WallTime) {
+        let settlement = Settlement(outOfTime: job, now: now)
+        events.settled(
+            job: job.id, kind: Int(job.kind), state: settlement.state, attempts: job.attempts,
+            endToEndSeconds: now.seconds(since: job.id.time), verdicts: [], relay: "")
+        settle(settlement)
+    }
+
+    /// The kind was configured when the job came and is not now: the job waits for it.
+    private func unknownKind(_ job: WaitingJob) -> WorkResult {
+        let verdict = Verdict.deferred(Reply(451, "4.3.5", "this kind of job is no longer configured"))
+        return WorkResult(
+            fates: job.fates ?? [.open], tried: [Trial(recipient: "", verdict: verdict)], relay: "none")
+    }
+
+    // MARK: Settling
+
+    private func settle(_ settlement: Settlement) {
+        settlements.append(settlement)
+        unsettled += 1
+        if let due = settlement.dueAt { noteDue(due) }
+    }
+
+    /// Once a tick: one hand-over to the spool and one refresh of the numbers, however many jobs ended in it.
+    private func tickEnds() {
+        guard !isFlushing else { return }
+        isFlushing = true
+        loop.execute { [self] in flush() }
+    }
+
+    private func flush() {
+        isFlushing = false
+        if !settlements.isEmpty {
+            spool?.settle(settlements)
+            settlements.removeAll(keepingCapacity: true)
+        }
+        publish()
+    }
+
+    private func publish() {
+        var gauges = DispatchGauges()
+        gauges.target = pool.target
+        gauges.places = pool.places.count
+        gauges.busy = pool.busy
+        gauges.busyByKind = pool.busyByKind(kinds.count)
+        gauges.isPaused = isPaused
+        gauges.isDraining = isDraining
+        gauges.dueLoaded = window.dueLoaded.count
+        gauges.oldestReady = window.oldest
+        shared.withLock { $0 = gauges }
+    }
+
+    // MARK: Committed
+
+    private func onLoop(_ chunks: [Chunk], _ settled: [JobID]) {
+        unsettled -= settled.count
+        for id in settled { window.settled(id) }
+        for chunk in chunks { take(chunk) }
+        pump()
+    }
+
+    private func take(_ chunk: Chunk) {
+        chunk.forEachKept { index, id in
+            let job = chunk.submissions[index]
+            if let due = job.dueAt { return noteDue(due) }
+            guard window.admits(priority: job.priority, length: job.range.count) else { return }
+            window.add(WaitingJob(job, id, of: chunk))
+        }
+    }
+
+    // MARK: Drain
+
+    /// Begins no more jobs; `done` once the last one in hand has ended, or at the deadline with the number of those that
+    /// are left to the next start.
+    package func drain(seconds: Double, done: @escaping @Sendable (_ givenBack: Int) -> Void) {
+        loop.assertInEventLoop()
+        isDraining = true
+        dueTimer?.cancel()
+        whenIdle = done
+        let pause = TimeAmount.milliseconds(Int64(seconds * 1000))
+        loop.scheduleTask(in: pause) { [self] in idle(givenBack: pool.busy) }
+        if pool.busy == 0 { idle(givenBack: 0) }
+    }
+
+    private func idle(givenBack: Int) {
+        guard let done = whenIdle else { return }
+        whenIdle = nil
+        flush()
+        done(givenBack)
+    }
+}
+
+extension Dispatcher: SpoolListener {
+    /// On the writer's thread: hops once a commit.
+    package func committed(_ chunks: [Chunk], settled: [JobID]) {
+        loop.execute { [self] in onLoop(chunks, settled) }
+    }
+}

@@ -1,0 +1,50 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import MailSpool
+import MailTransport
+import MailWire
+
+/// What becomes of a job after an attempt: a function of its result, the clock and the configured patience.
+struct Judgement: Equatable {
+    var state: JobState
+    var dueAt: WallTime?
+
+    /// - Parameter chance: 0 up to 1, for the retry's jitter.
+    init(_ job: WaitingJob, _ fates: [Fate], now: WallTime, retry: RetrySchedule, chance: Double) {
+        guard fates.contains(.open) else {
+            state = fates.contains(.rejected) ? .failed : .delivered
+            return
+        }
+        let attempts = job.attempts + 1
+        let due = now + retry.wait(afterAttempts: attempts, chance: chance)
+        let isOut = job.attemptsMax > 0 && attempts >= job.attemptsMax
+        // No attempt is begun after expires_at: waiting for one that would be too late helps nobody.
+        state = isOut || due > job.expiresAt ? .failed : .scheduled
+        dueAt = state == .scheduled ? due : nil
+    }
+}
+
+extension Settlement {
+    init(
+        _ job: WaitingJob, _ result: WorkResult, _ judgement: Judgement, began: WallTime, now: WallTime, seconds: Double
+    ) {
+        var history: [UInt8] = []
+        history.reserveCapacity(160 + 128 * result.tried.count)
+        AttemptRecord.write(
+            to: &history, at: began, milliseconds: Int(seconds * 1000), relay: result.relay, peer: result.peer,
+            sender: result.sender, ref: result.ref, tried: result.tried.lazy.map { ($0.recipient, $0.verdict) })
+        self.init(
+            id: job.id, was: job.state, state: judgement.state, dueAt: judgement.dueAt, endedAt: now, kind: job.kind,
+            uid: job.uid, attempts: job.attempts + 1, fates: judgement.state.isFinal ? nil : result.fates,
+            history: history, bytes: job.body.readableBytes)
+    }
+
+    /// A job whose time ran out while it waited: expired where no attempt was ever made, else a dead letter.
+    init(outOfTime job: WaitingJob, now: WallTime) {
+        self.init(
+            id: job.id, was: job.state, state: job.attempts == 0 ? .expired : .failed, endedAt: now, kind: job.kind,
+            uid: job.uid, attempts: job.attempts, fates: job.fates, history: [], bytes: job.body.readableBytes)
+    }
+}

@@ -1,0 +1,96 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import MailSpool
+import MailTelemetry
+import MailTransport
+import NIOCore
+
+/// Facts that outlive a restart, by the names under which the spool keeps them.
+package enum DispatchFact {
+    /// What `mailctl scale` asked for, and the configured number it was asked in place of: `12 8`.
+    package static let workers = "workers"
+    package static let paused = "paused"
+
+    /// The number of workers to start with: what was scaled to, unless the configuration has changed since.
+    package static func workers(_ facts: [String: String], configured: Int) -> Int {
+        let parts = (facts[workers] ?? "").split(separator: " ").compactMap { Int($0) }
+        guard parts.count == 2, parts[1] == configured, (1...Limits.workersMax).contains(parts[0]) else {
+            return configured
+        }
+        return parts[0]
+    }
+}
+
+// What operators do. All on the loop.
+extension Dispatcher {
+    /// - Parameter count: 1 to `Limits.workersMax`, or 0 for the configured number.
+    /// - Returns: how many workers were wanted before.
+    package func scale(to count: Int) -> Int {
+        loop.assertInEventLoop()
+        let previous = pool.target
+        let wanted = count == 0 ? configuredWorkers : count
+        pool.scale(to: wanted, now: clock.monotonic())
+        spool?.set(DispatchFact.workers, to: count == 0 ? nil : "\(wanted) \(configuredWorkers)")
+        events.scaled(from: previous, to: wanted)
+        pump()
+        return previous
+    }
+
+    /// - Returns: whether it was paused before.
+    package func pause(_ paused: Bool) -> Bool {
+        loop.assertInEventLoop()
+        let before = isPaused
+        isPaused = paused
+        spool?.set(DispatchFact.paused, to: paused ? "yes" : nil)
+        if before != paused { events.paused(paused) }
+        pump()
+        return before
+    }
+
+    /// A reload: a changed number of workers ends what `scale` had asked for.
+    package func apply(_ settings: DispatchSettings) {
+        loop.assertInEventLoop()
+        self.settings = settings
+        guard settings.workers != configuredWorkers else { return }
+        configuredWorkers = settings.workers
+        _ = scale(to: 0)
+    }
+
+    package var report: DispatchReport {
+        loop.assertInEventLoop()
+        let now = clock.monotonic()
+        var report = DispatchReport()
+        report.workers = pool.places.enumerated().map { number, place in
+            let kind = Int(place.kind) < kinds.count ? kinds[Int(place.kind)].type : nil
+            return DispatchReport.Worker(
+                number: number, job: place.job, kind: place.job == nil ? nil : kind, seconds: now - place.since)
+        }
+        report.target = pool.target
+        report.configured = configuredWorkers
+        report.busy = pool.busy
+        report.isPaused = isPaused
+        report.dueLoaded = window.dueLoaded.count
+        report.oldestReady = window.oldest
+        return report
+    }
+
+    package var transportReports: [TransportReport] { kinds.flatMap(\.reports) }
+
+    package func closeKinds(done: @escaping @Sendable () -> Void) {
+        var open = kinds.count
+        for kind in kinds {
+            kind.close {
+                open -= 1
+                if open == 0 { done() }
+            }
+        }
+    }
+
+    /// Which of these jobs is in a worker's hands: the spool cannot know.
+    package func running(_ ids: [JobID]) -> Set<JobID> {
+        let inHand = Set(pool.places.compactMap(\.job))
+        return Set(ids).intersection(inHand)
+    }
+}

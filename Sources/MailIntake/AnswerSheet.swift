@@ -1,0 +1,92 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import MailSpool
+import MailWire
+import NIOCore
+
+extension ByteBuffer: ByteSink {
+    package mutating func put(_ byte: UInt8) { writeInteger(byte) }
+    package mutating func put(_ bytes: UnsafeRawBufferPointer) { writeBytes(bytes) }
+}
+
+/// What the answers to a chunk need beside the chunk: whose they are, which refs to echo, and the lines that were
+/// refused at once. The chunk's notes.
+final class AnswerSheet {
+    let conversation: Conversation
+    /// By submission, where any line had one: the ref as it stood in the line, quotes included.
+    private let refs: [Range<Int>?]
+    /// Refused lines, each with the number of submissions before it.
+    let errors: [(before: Int, error: WireError)]
+    /// The share of the reading budget to give back with the answer.
+    let share: Int
+    let lineCount: Int
+    let byteCount: Int
+
+    init(_ conversation: Conversation, _ lines: CheckedLines, byteCount: Int, share: Int) {
+        self.conversation = conversation
+        refs = lines.hasRefs ? lines.refs : []
+        errors = lines.errors
+        self.share = share
+        lineCount = lines.submissions.count + lines.errors.count
+        self.byteCount = byteCount
+    }
+
+    /// Writes an answer for each line, in the order of the lines.
+    func answer(_ chunk: Chunk, into out: inout ByteBuffer) {
+        out.reserveCapacity(minimumWritableBytes: 48 * lineCount)
+        var id = chunk.firstID
+        var error = errors.startIndex
+        for index in chunk.submissions.indices {
+            while error < errors.endIndex, errors[error].before <= index {
+                errors[error].error.write(to: &out)
+                error += 1
+            }
+            if !chunk.refusals.isEmpty, let refusal = chunk.refusals[index] {
+                WireError(refusal, ref: ref(index, chunk)).write(to: &out)
+                continue
+            }
+            accept(id, isScheduled: chunk.submissions[index].dueAt != nil, ref(index, chunk), &out)
+            id = id.advanced(by: 1)
+        }
+        for late in errors[error...] { late.error.write(to: &out) }
+    }
+
+    private func ref(_ index: Int, _ chunk: Chunk) -> [UInt8]? {
+        guard !refs.isEmpty, let range = refs[index] else { return nil }
+        return chunk.bytes.getBytes(at: chunk.bytes.readerIndex + range.lowerBound, length: range.count)
+    }
+
+    private func accept(_ id: JobID, isScheduled: Bool, _ ref: [UInt8]?, _ out: inout ByteBuffer) {
+        out.put("{\"job\":\"")
+        out.writeWithUnsafeMutableBytes(minimumWritableBytes: JobID.textLength) { bytes in
+            for index in 0..<JobID.textLength { bytes[index] = id.digit(index) }
+            return JobID.textLength
+        }
+        out.put(isScheduled ? "\",\"state\":\"scheduled\"" : "\",\"state\":\"ready\"")
+        if let ref {
+            out.put(",\"ref\":")
+            out.writeBytes(ref)
+        }
+        out.put("}\n")
+    }
+}
+
+extension WireError {
+    /// Seconds after which room may have been made, or an operator have looked.
+    private static let fullSeconds = 5
+    private static let unwritableSeconds = 10
+
+    init(_ error: SpoolError, ref: [UInt8]?) {
+        switch error {
+        case .full(let message):
+            self.init(.queueFull, message, retryAfter: Self.fullSeconds, ref: ref)
+        case .unwritable:
+            let message = "the spool cannot be written; the journal says why"
+            self.init(.readOnly, message, retryAfter: Self.unwritableSeconds, ref: ref)
+        case .corrupt, .tooNew, .failed:
+            self.init(.internal, "the spool failed; the journal says why", retryable: true, ref: ref)
+        }
+    }
+}

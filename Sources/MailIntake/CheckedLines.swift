@@ -1,0 +1,47 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import MailSpool
+import MailWire
+import NIOCore
+
+/// The lines of one read after the reader has judged them: jobs to keep, and errors in their places.
+struct CheckedLines {
+    private(set) var submissions: [Submission] = []
+    private(set) var refs: [Range<Int>?] = []
+    private(set) var hasRefs = false
+    private(set) var errors: [(before: Int, error: WireError)] = []
+
+    var isEmpty: Bool { submissions.isEmpty && errors.isEmpty }
+
+    mutating func refuse(_ error: WireError) { errors.append((submissions.count, error)) }
+
+    /// - Parameters:
+    ///   - line: without its newline.
+    ///   - offset: where the line lies, counted from the chunk's first byte.
+    mutating func check(
+        _ line: UnsafeRawBufferPointer, at offset: Int, now: WallTime, expirySeconds: Double, by reader: inout JobReader
+    ) {
+        do throws(WireError) {
+            add(try reader.read(line, now: now), line.count, offset, now, expirySeconds)
+        } catch {
+            refuse(error)
+        }
+    }
+
+    private mutating func add(_ job: JobLine, _ length: Int, _ offset: Int, _ now: WallTime, _ expirySeconds: Double) {
+        let start = job.dueAt ?? now
+        submissions.append(
+            Submission(
+                range: offset..<offset + length, kind: UInt8(job.kind), priority: job.priority, dueAt: job.dueAt,
+                expiresAt: job.expiresAt ?? start + expirySeconds, attemptsMax: job.maxAttempts ?? 0))
+        refs.append(job.ref.map { $0.lowerBound + offset..<$0.upperBound + offset })
+        if job.ref != nil { hasRefs = true }
+    }
+
+    /// Spaces, tabs and carriage returns alone are no job and no error.
+    static func isBlank(_ line: UnsafeRawBufferPointer) -> Bool {
+        line.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }
+    }
+}

@@ -1,0 +1,223 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import MailSpool
+import MailWire
+import NIOCore
+
+/// One client on the submission socket: reads lines, hands their jobs to the spool, writes the answers in order.
+///
+/// Lives on the intake loop. It never waits for its own commit before it reads on; what it has read and not answered is
+/// bounded instead, and past the bound it asks the kernel for no more bytes.
+final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let intake: Intake
+    let uid: UInt32
+    private var cutter: LineCutter
+    private var context: ChannelHandlerContext?
+
+    private var unansweredLines = 0
+    private var unansweredBytes = 0
+    /// Chunks whose answers are to come, and answers written since the last flush.
+    private var chunksOut = 0
+    private var wantsRead = false
+    private var waitsForShare = false
+    private var share = 0
+    private var inputEnded = false
+    /// No line is read any more: the connection ends when all answers are out.
+    private var isEnding = false
+    private var isLingering = false
+    private var hasLineTimer = false
+
+    init(_ intake: Intake, uid: UInt32) {
+        self.intake = intake
+        self.uid = uid
+        cutter = LineCutter(bytesMax: intake.settings.lineBytesMax)
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        self.context = nil
+        intake.gone(self, holding: share)
+        share = 0
+        context.fireChannelInactive()
+    }
+
+    // MARK: Reading
+
+    func read(context: ChannelHandlerContext) {
+        guard !isHeldBack else {
+            wantsRead = true
+            return
+        }
+        context.read()
+    }
+
+    private var isHeldBack: Bool {
+        if isLingering { return false }
+        let settings = intake.settings
+        return unansweredLines >= settings.unansweredLinesMax || unansweredBytes >= settings.unansweredBytesMax
+            || waitsForShare || isEnding || context?.channel.isWritable == false
+    }
+
+    private func readOn() {
+        guard wantsRead, !isHeldBack, let context else { return }
+        wantsRead = false
+        context.read()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isEnding else { return }
+        cutter.append(unwrapInboundIn(data))
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if !isEnding { takeLines() }
+    }
+
+    private func takeLines() {
+        if let (bytes, pieces) = cutter.take() { judge(bytes, pieces) }
+        if cutter.heldBytes > Limits.smallLineBytesMax, share == 0 { askForShare() }
+        if cutter.isMidLine { watchLine() }
+    }
+
+    private func judge(_ bytes: ByteBuffer, _ pieces: [LineCutter.Piece]) {
+        var lines = CheckedLines()
+        bytes.withUnsafeReadableBytes { all in
+            for piece in pieces {
+                switch piece {
+                case .tooLong: lines.refuse(intake.tooLong)
+                case .line(let range):
+                    let line = UnsafeRawBufferPointer(rebasing: all[range])
+                    if !CheckedLines.isBlank(line.prefixIfBlank) { intake.check(line, at: range.lowerBound, &lines) }
+                }
+            }
+        }
+        submit(bytes, lines)
+    }
+
+    private func submit(_ bytes: ByteBuffer, _ lines: CheckedLines) {
+        guard !lines.isEmpty else { return }
+        let given = cutter.heldBytes > Limits.smallLineBytesMax ? 0 : share
+        share -= given
+        let sheet = AnswerSheet(self, lines, byteCount: bytes.readableBytes, share: given)
+        unansweredLines += sheet.lineCount
+        unansweredBytes += sheet.byteCount
+        chunksOut += 1
+        intake.submit(bytes, lines.submissions, sheet)
+    }
+
+    private func askForShare() {
+        guard let bytes = intake.takeShare(for: self) else {
+            waitsForShare = true
+            return
+        }
+        share = bytes
+    }
+
+    /// Its turn has come.
+    func shareIsFree() {
+        waitsForShare = false
+        askForShare()
+        readOn()
+    }
+
+    // MARK: Answering
+
+    /// Called once a chunk; `flush` follows once a commit.
+    func answer(_ chunk: Chunk, _ sheet: AnswerSheet) {
+        chunksOut -= 1
+        unansweredLines -= sheet.lineCount
+        unansweredBytes -= sheet.byteCount
+        intake.release(sheet.share)
+        guard let context else { return }
+        var out = context.channel.allocator.buffer(capacity: 48 * sheet.lineCount)
+        sheet.answer(chunk, into: &out)
+        context.write(wrapOutboundOut(out), promise: nil)
+    }
+
+    func flush() {
+        context?.flush()
+        readOn()
+        endIfAnswered()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        readOn()
+        context.fireChannelWritabilityChanged()
+    }
+
+    // MARK: The end
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard let event = event as? ChannelEvent, event == .inputClosed else {
+            return context.fireUserInboundEventTriggered(event)
+        }
+        if isLingering { return context.close(promise: nil) }
+        if !isEnding, let (bytes, pieces) = cutter.takeLast() { judge(bytes, pieces) }
+        inputEnded = true
+        isEnding = true
+        endIfAnswered()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // The client is gone, mid-write or mid-read: its answered jobs are safe, and it knows which.
+        context.close(promise: nil)
+    }
+
+    /// Says why and reads no further; what was read before is still answered, in its order.
+    func end(with error: WireError?) {
+        guard !isEnding else { return }
+        isEnding = true
+        if let error {
+            var lines = CheckedLines()
+            lines.refuse(error)
+            submit(ByteBuffer(), lines)
+        }
+        endIfAnswered()
+    }
+
+    private func endIfAnswered() {
+        guard isEnding, chunksOut == 0, !isLingering, let context else { return }
+        isLingering = true
+        if inputEnded { return context.close(promise: nil) }
+        // What the client has written is read and dropped for a while: closing on unread bytes resets the connection,
+        // and takes answers with it that the client has not read.
+        context.close(mode: .output, promise: nil)
+        context.read()
+        let channel = context.channel
+        context.eventLoop.scheduleTask(in: .milliseconds(Int64(intake.settings.lingerSeconds * 1000))) {
+            channel.close(promise: nil)
+        }
+    }
+
+    // MARK: A line that stops in the middle
+
+    private func watchLine() {
+        guard !hasLineTimer, let context else { return }
+        hasLineTimer = true
+        let serial = cutter.serial
+        let pause = TimeAmount.milliseconds(Int64(intake.settings.lineSecondsMax * 1000))
+        context.eventLoop.assumeIsolated().scheduleTask(in: pause) { [weak self] in self?.lookAtLine(serial) }
+    }
+
+    private func lookAtLine(_ serial: Int) {
+        hasLineTimer = false
+        guard context != nil, cutter.isMidLine, !isEnding else { return }
+        // Another line has begun since, or it is us who do not read: the client is given its time anew.
+        if serial != cutter.serial || isHeldBack { return watchLine() }
+        intake.timedOut(self)
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// A line that may be blank: one that does not begin with a brace. Saves a look at every byte of the usual line.
+    fileprivate var prefixIfBlank: UnsafeRawBufferPointer {
+        first == UInt8(ascii: "{") ? UnsafeRawBufferPointer(rebasing: self[..<1]) : self
+    }
+}

@@ -1,0 +1,215 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import MailSpool
+import MailTelemetry
+import MailWire
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// The submission socket: who is connected, what they share, and the road to the spool and back.
+///
+/// Lives on the intake loop. All chunks of one tick go to the spool in one hand-over; all answers of one commit come
+/// back in one hop.
+package final class Intake: @unchecked Sendable {
+    // Everything but `connectionCount` is touched on `loop` alone.
+    package let loop: any EventLoop
+    private let spool: Spool
+    private let clock: any Clock
+    let events: Events
+    private let schemas: [any JobSchema]
+    private(set) var settings: IntakeSettings
+    private var reader: JobReader
+    private var budget: ReadingBudget
+    private var conversations: [ObjectIdentifier: Conversation] = [:]
+    private var perUser: [UInt32: Int] = [:]
+    private var outbox: [Chunk] = []
+    private var isDraining = false
+    private var server: (any Channel)?
+    private var gate: AcceptGate?
+    private let connectionCount = Atomic<Int>(0)
+    private var whenEmpty: (() -> Void)?
+
+    package init(
+        on loop: any EventLoop, spool: Spool, schemas: [any JobSchema], settings: IntakeSettings, clock: any Clock,
+        events: Events
+    ) {
+        self.loop = loop
+        self.spool = spool
+        self.schemas = schemas
+        self.settings = settings
+        self.clock = clock
+        self.events = events
+        reader = JobReader(schemas: schemas, limits: JobLimits(recipientsMax: settings.recipientsMax))
+        budget = ReadingBudget(bytesMax: settings.readingBytesMax, lineBytesMax: settings.lineBytesMax)
+    }
+
+    /// Open connections; may be asked on any thread.
+    package var connections: Int { connectionCount.load(ordering: .relaxed) }
+
+    /// For lines and connections that begin from now on.
+    package func apply(_ settings: IntakeSettings) {
+        loop.assertInEventLoop()
+        let sameBudget =
+            settings.readingBytesMax == self.settings.readingBytesMax
+            && settings.lineBytesMax == self.settings.lineBytesMax
+        self.settings = settings
+        reader = JobReader(schemas: schemas, limits: JobLimits(recipientsMax: settings.recipientsMax))
+        // Shares that are out were counted by the old budget; a new one begins when none is.
+        if !sameBudget, budget.isUnused {
+            budget = ReadingBudget(bytesMax: settings.readingBytesMax, lineBytesMax: settings.lineBytesMax)
+        }
+    }
+
+    // MARK: Listening
+
+    /// Serves a listening Unix socket; the descriptor is owned from here on.
+    package func serve(_ descriptor: CInt) -> EventLoopFuture<Void> {
+        let gate = AcceptGate(intake: self)
+        return ServerBootstrap(group: loop)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(gate) }
+            }
+            .childChannelOption(.autoRead, value: true)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.maxMessagesPerRead, value: 4)
+            .childChannelOption(
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 4096, maximum: 65536)
+            )
+            .childChannelInitializer { [self] channel in welcome(channel) }
+            .withBoundSocket(descriptor)
+            .map { [self] channel in
+                server = channel
+                self.gate = gate
+            }
+    }
+
+    private func welcome(_ channel: any Channel) -> EventLoopFuture<Void> {
+        PeerCredential.of(channel).map { [self] peer in
+            let conversation = Conversation(self, uid: peer.uid)
+            conversations[ObjectIdentifier(conversation)] = conversation
+            connectionCount.store(conversations.count, ordering: .relaxed)
+            perUser[peer.uid, default: 0] += 1
+            events.clientConnected()
+            try? channel.pipeline.syncOperations.addHandler(conversation)
+            if perUser[peer.uid, default: 0] > settings.connectionsPerUserMax { refuse(conversation) }
+        }
+    }
+
+    private func refuse(_ conversation: Conversation) {
+        events.clientRefused(reason: WireErrorName.quotaExceeded.rawValue)
+        let message = "user \(conversation.uid) has \(settings.connectionsPerUserMax) connections, its limit"
+        conversation.end(with: WireError(.quotaExceeded, message, retryAfter: 1))
+    }
+
+    var hasRoom: Bool { conversations.count < settings.connectionsMax }
+
+    func gone(_ conversation: Conversation, holding share: Int) {
+        let name = ObjectIdentifier(conversation)
+        guard conversations.removeValue(forKey: name) != nil else { return }
+        connectionCount.store(conversations.count, ordering: .relaxed)
+        perUser[conversation.uid, default: 1] -= 1
+        if perUser[conversation.uid] == 0 { perUser[conversation.uid] = nil }
+        events.clientGone()
+        wake(budget.forget(name, holding: share))
+        gate?.reopen()
+        endIfEmpty()
+    }
+
+    // MARK: The road to the spool
+
+    func check(_ line: UnsafeRawBufferPointer, at offset: Int, _ lines: inout CheckedLines) {
+        if isDraining { return lines.refuse(Self.draining) }
+        lines.check(line, at: offset, now: clock.now(), expirySeconds: settings.expirySeconds, by: &reader)
+    }
+
+    func submit(_ bytes: ByteBuffer, _ submissions: [Submission], _ sheet: AnswerSheet) {
+        if outbox.isEmpty { loop.execute { [self] in handOver() } }
+        let uid = sheet.conversation.uid
+        outbox.append(Chunk(bytes: bytes, submissions: submissions, uid: uid, sink: self, notes: sheet))
+        for (_, error) in sheet.errors { events.refused(error: error.name.rawValue, lines: 1) }
+    }
+
+    private func handOver() {
+        spool.append(outbox)
+        outbox.removeAll(keepingCapacity: true)
+    }
+
+    private func answered(_ chunks: [Chunk]) {
+        var touched: [Conversation] = []
+        for chunk in chunks {
+            guard let sheet = chunk.notes as? AnswerSheet else { continue }
+            count(chunk)
+            sheet.conversation.answer(chunk, sheet)
+            if touched.last !== sheet.conversation { touched.append(sheet.conversation) }
+        }
+        for conversation in touched { conversation.flush() }
+    }
+
+    private func count(_ chunk: Chunk) {
+        guard !chunk.submissions.isEmpty else { return }
+        var kept = [Int](repeating: 0, count: schemas.count)
+        chunk.forEachKept { index, _ in kept[Int(chunk.submissions[index].kind)] += 1 }
+        for (kind, jobs) in kept.enumerated() where jobs > 0 { events.accepted(kind: kind, jobs: jobs) }
+        for (_, refusal) in chunk.refusals {
+            events.refused(error: WireError(refusal, ref: nil).name.rawValue, lines: 1)
+        }
+    }
+
+    // MARK: Shares and time-outs
+
+    func takeShare(for conversation: Conversation) -> Int? { budget.take(for: ObjectIdentifier(conversation)) }
+
+    func release(_ bytes: Int) {
+        if bytes > 0 { wake(budget.release(bytes)) }
+    }
+
+    private func wake(_ name: ObjectIdentifier?) {
+        guard let name, let conversation = conversations[name] else { return }
+        loop.execute { conversation.shareIsFree() }
+    }
+
+    var tooLong: WireError {
+        WireError(.lineTooLong, "the line is longer than limits.line_bytes_max, \(settings.lineBytesMax) bytes")
+    }
+
+    func timedOut(_ conversation: Conversation) {
+        events.clientRefused(reason: WireErrorName.timeout.rawValue)
+        let message = "the line was not whole after \(settings.lineSecondsMax) seconds"
+        conversation.end(with: WireError(.timeout, message))
+    }
+
+    // MARK: Drain
+
+    private static let draining = WireError(.draining, "maild is stopping; connect again", retryAfter: 1)
+    /// Lines that are on their way when the drain begins are answered; whoever writes later is cut off.
+    private static let drainGrace = TimeAmount.milliseconds(200)
+
+    /// Takes no more jobs and ends all connections, each after its answers; `done` when the last is gone. The listening
+    /// socket itself is systemd's: who connects now waits in it for the next start.
+    package func drain(done: @escaping @Sendable () -> Void) {
+        loop.assertInEventLoop()
+        isDraining = true
+        whenEmpty = done
+        server?.close(promise: nil)
+        loop.scheduleTask(in: Self.drainGrace) { [self] in
+            for conversation in conversations.values { conversation.end(with: nil) }
+            endIfEmpty()
+        }
+    }
+
+    private func endIfEmpty() {
+        guard isDraining, conversations.isEmpty, let done = whenEmpty else { return }
+        whenEmpty = nil
+        done()
+    }
+}
+
+extension Intake: ReceiptSink {
+    /// On the writer's thread: hops once a commit.
+    package func committed(_ chunks: [Chunk]) {
+        loop.execute { [self] in answered(chunks) }
+    }
+}

@@ -1,0 +1,9 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+/// Where one recipient of a job stands.
+package enum Fate: UInt8, Sendable {
+    case open = 0
+    case delivered = 1
+    case rejected = 2
+}

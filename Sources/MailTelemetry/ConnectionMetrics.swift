@@ -1,0 +1,73 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import Exposition
+import Synchronization
+
+/// The connections of clients and to relays.
+struct ConnectionMetrics {
+    let clients: Counter
+    private let clientsOpen: Gauge
+    let clientsRefused: [String: Counter]
+    let clientsRefusedOtherwise: Counter
+    private let relays: RelayMetrics
+
+    init(_ registry: Registry) {
+        clientsOpen = registry.gauge("maild_client_connections", "Open connections of submitting clients.")
+        clients = registry.counter("maild_clients_total", "Connections of submitting clients taken.")
+        let refused = registry.counters(
+            "maild_clients_refused_total", "Connections turned away or cut off.", labels: ["reason"])
+        clientsRefused = Dictionary(
+            uniqueKeysWithValues: ["quota_exceeded", "draining", "timeout"].map { ($0, refused.with($0)) })
+        clientsRefusedOtherwise = refused.with("other")
+        relays = RelayMetrics(registry)
+    }
+
+    func relay(_ name: String) -> RelayHandle { relays.handle(name) }
+
+    func set(_ gauges: Gauges) {
+        clientsOpen.set(gauges.clientConnections)
+        relays.set(gauges.relays)
+    }
+}
+
+/// What is counted for each relay, and the handles given out so far.
+private final class RelayMetrics: Sendable {
+    private let connections: Family<Gauge>
+    private let sessions: Family<Counter>
+    private let replies: Family<Counter>
+    private let unreachable: Family<Counter>
+    private let handles = Mutex<[String: RelayHandle]>([:])
+
+    init(_ registry: Registry) {
+        connections = registry.gauges("maild_smtp_connections", "Open connections to the relay.", labels: ["relay"])
+        sessions = registry.counters(
+            "maild_smtp_sessions_total", "SMTP sessions established.", labels: ["relay", "tls"])
+        replies = registry.counters(
+            "maild_smtp_replies_total", "Replies of the relay, by what they replied to.",
+            labels: ["relay", "stage", "class"])
+        unreachable = registry.counters(
+            "maild_relay_unreachable_total", "Sessions that could not be established.", labels: ["relay"])
+    }
+
+    func handle(_ name: String) -> RelayHandle {
+        handles.withLock { handles in
+            if let handle = handles[name] { return handle }
+            let handle = RelayHandle(
+                name: name, connections: connections.with(name), unreachable: unreachable.with(name),
+                sessions: ["no", "yes"].map { sessions.with(name, $0) },
+                replies: ReplyStage.allCases.map { stage in
+                    RelayHandle.classes.map { replies.with(name, stage.name, $0) }
+                })
+            handles[name] = handle
+            return handle
+        }
+    }
+
+    /// A relay that is not in the list any more has no connections.
+    func set(_ relays: [Gauges.Relay]) {
+        let gone = handles.withLock { $0 }.filter { name, _ in !relays.contains { $0.name == name } }
+        for handle in gone.values { handle.connections.set(0) }
+        for relay in relays { handle(relay.name).connections.set(relay.connections) }
+    }
+}

@@ -1,0 +1,98 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import Systemd
+
+/// A settled job as the log tells it.
+struct Fate {
+    let word: StaticString
+    let priority: Priority
+    let id: StaticString
+    /// Of the job's recipients, those that explain the state.
+    let concerns: (Verdict) -> Bool
+
+    init(_ state: JobState) {
+        switch state {
+        case .delivered: self.init("delivered", .info, EventID.delivered) { $0.isDelivered }
+        case .ready, .scheduled, .running: self.init("deferred", .notice, EventID.deferred) { !$0.isDelivered }
+        case .failed: self.init("failed", .warning, EventID.failed) { $0.isRejected }
+        case .expired: self.init("expired", .warning, EventID.expired) { !$0.isDelivered }
+        case .held: self.init("held", .warning, EventID.held) { !$0.isDelivered }
+        case .cancelled: self.init("cancelled", .notice, EventID.cancelled) { _ in false }
+        }
+    }
+
+    private init(
+        _ word: StaticString, _ priority: Priority, _ id: StaticString, concerns: @escaping (Verdict) -> Bool
+    ) {
+        self.word = word
+        self.priority = priority
+        self.id = id
+        self.concerns = concerns
+    }
+}
+
+extension Verdict {
+    fileprivate var isDelivered: Bool { if case .delivered = self { true } else { false } }
+    fileprivate var isRejected: Bool { if case .rejected = self { true } else { false } }
+}
+
+extension JournalLine {
+    /// More recipients than these are only counted: a line is for reading.
+    private static let recipientsMax = 3
+
+    mutating func field(_ name: StaticString, _ job: JobID) {
+        field(name)
+        add(job)
+    }
+
+    mutating func add(_ job: JobID) {
+        for index in 0..<JobID.textLength { add(byte: job.digit(index)) }
+    }
+
+    /// Where a `Throttle` kept others silent before this line.
+    mutating func addHeld(_ count: Int) {
+        if count > 0 { field("SIMILAR_BEFORE", count) }
+    }
+
+    /// `0G2Q5X7J1C0A4 deferred: b@example.com by main: 451 4.7.1 Come back later`
+    mutating func tell(
+        _ fate: Fate, of job: JobID, _ verdicts: [(recipient: String, verdict: Verdict)], _ relay: String
+    ) {
+        message("")
+        add(job)
+        add(" ")
+        add(fate.word)
+        var count = 0
+        var first: Reply?
+        for entry in verdicts where fate.concerns(entry.verdict) {
+            if count < Self.recipientsMax {
+                add(count == 0 ? ": " : ", ")
+                add(entry.recipient)
+            }
+            if count == 0 { first = entry.verdict.reply }
+            count += 1
+        }
+        if count > Self.recipientsMax {
+            add(" and others: ")
+            add(count - Self.recipientsMax)
+        }
+        guard let first else { return }
+        add(" by ")
+        add(relay)
+        add(": ")
+        add(first)
+    }
+
+    private mutating func add(_ reply: Reply) {
+        // Code 0 stands where no server spoke.
+        if reply.code > 0 {
+            add(reply.code)
+            if !reply.enhanced.isEmpty || !reply.text.isEmpty { add(" ") }
+        }
+        add(reply.enhanced)
+        if !reply.enhanced.isEmpty && !reply.text.isEmpty { add(" ") }
+        add(reply.text)
+    }
+}

@@ -1,0 +1,62 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+
+/// How things stand at one moment, as the daemon's parts know it: never kept by counting up and down.
+package struct Gauges: Sendable {
+    /// Jobs on disk by state. A scheduled job whose time has come counts as ready; running jobs are counted apart.
+    package struct Jobs: Equatable, Sendable {
+        package var ready = 0
+        package var scheduled = 0
+        package var running = 0
+        package var held = 0
+        package var failed = 0
+
+        package init(ready: Int = 0, scheduled: Int = 0, running: Int = 0, held: Int = 0, failed: Int = 0) {
+            self.ready = ready
+            self.scheduled = scheduled
+            self.running = running
+            self.held = held
+            self.failed = failed
+        }
+    }
+
+    package struct Relay: Sendable {
+        package var name: String
+        /// Open now, and of these without work.
+        package var connections: Int
+        package var idle: Int
+
+        package init(name: String, connections: Int, idle: Int = 0) {
+            self.name = name
+            self.connections = connections
+            self.idle = idle
+        }
+    }
+
+    /// Serves: what `/-/ready` answers.
+    package var ready = false
+    /// Every part has moved lately: what `/-/healthy` answers.
+    package var healthy = false
+    package var paused = false
+    package var jobs = Jobs()
+    /// Jobs in workers' hands by index of their kind; shorter than the list of kinds means zero for the rest.
+    package var runningByKind: [Int] = []
+    /// 0 where no job is ready.
+    package var oldestReadySeconds = 0.0
+    package var workersIdle = 0
+    package var workersBusy = 0
+    package var workersTarget = 0
+    package var spoolBytes = 0
+    package var clientConnections = 0
+    package var relays: [Relay] = []
+
+    package init() {}
+}
+
+/// Asked at each scrape, on the metrics server's event loop: must not wait and must not take a lock that a writer
+/// holds for long.
+package protocol GaugeSource: Sendable {
+    func gauges() -> Gauges
+}

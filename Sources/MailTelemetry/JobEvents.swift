@@ -1,0 +1,95 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import Systemd
+
+/// What happens to jobs.
+extension Events {
+    /// Jobs of one kind are on disk and may be answered.
+    package func accepted(kind: Int, jobs: Int) {
+        let kind = known(kind)
+        metrics.jobs.accepted[kind].add(jobs)
+        journal.write(.debug) { line in
+            line.message("jobs accepted: ")
+            line.add(jobs)
+            line.identify(EventID.accepted)
+            line.field("KIND", kinds[kind])
+        }
+    }
+
+    /// Lines were answered with an error of docs/protocol.md.
+    package func refused(error: String, lines: Int) {
+        (metrics.jobs.rejected[error] ?? metrics.jobs.rejectedOtherwise).add(lines)
+        guard journal.isOn(.info), let held = refusedLines.pass(clock.monotonic()) else { return }
+        journal.write(.info) { line in
+            line.message("lines refused: ")
+            line.add(lines)
+            line.identify(EventID.refused)
+            line.field("ERROR", error)
+            line.addHeld(held)
+        }
+    }
+
+    /// The spool's writer made rows durable; `seconds` is the length of the transaction with its fsync.
+    package func committed(rows: Int, seconds: Double) {
+        metrics.store.commitSeconds.observe(seconds)
+        metrics.store.commitRows.observe(Double(rows))
+    }
+
+    /// The spool could not do what it had to: `message` says what and why.
+    package func spoolFailed(_ message: String) {
+        metrics.store.errors.add()
+        journal.write(.error) { line in
+            line.message("spool: ")
+            line.add(message)
+            line.identify(EventID.spoolFailed)
+        }
+    }
+
+    /// At start, so many unfinished jobs were found.
+    package func recovered(jobs: Int) {
+        metrics.jobs.recovered.add(jobs)
+        journal.write(jobs > 0 ? .notice : .info) { line in
+            line.message("unfinished jobs found in the spool: ")
+            line.add(jobs)
+            line.identify(EventID.recovered)
+        }
+    }
+
+    /// A ready job has waited so long for a worker.
+    package func queueWait(seconds: Double) { metrics.jobs.queueWait.observe(seconds) }
+
+    /// `worker` counts from 0.
+    package func attemptBegan(worker: Int, kind: Int) { metrics.workers.show(count: worker + 1) }
+
+    package func attemptEnded(worker: Int, kind: Int, seconds: Double, result: AttemptResult) {
+        let kind = known(kind)
+        metrics.workers.ended(worker: worker, kind: kind, seconds: seconds)
+        metrics.jobs.attempts[kind][result.rawValue].add()
+        metrics.jobs.duration[kind][result.rawValue].observe(seconds)
+    }
+
+    /// What became of the job is on disk. `state`: delivered, scheduled or ready (deferred, to be tried again), failed,
+    /// expired, cancelled or held. `endToEndSeconds` counts from acceptance.
+    package func settled(
+        job: JobID, kind: Int, state: JobState, attempts: Int, endToEndSeconds: Double,
+        verdicts: [(recipient: String, verdict: Verdict)], relay: String
+    ) {
+        let kind = known(kind)
+        if let outcome = JobMetrics.outcomes.firstIndex(of: state) {
+            metrics.jobs.completed[kind][outcome].add()
+            metrics.jobs.endToEnd[kind][outcome].observe(endToEndSeconds)
+        }
+        let fate = Fate(state)
+        journal.write(fate.priority) { line in
+            line.tell(fate, of: job, verdicts, relay)
+            line.identify(fate.id)
+            line.field("JOB", job)
+            line.field("KIND", kinds[kind])
+            line.field("ATTEMPTS", attempts)
+            line.field("SECONDS", seconds: endToEndSeconds)
+            if !relay.isEmpty { line.field("RELAY", relay) }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import Exposition
+import MailJob
+
+/// Jobs from their acceptance to their end, by kind.
+struct JobMetrics {
+    /// The errors of docs/protocol.md.
+    static let errors = [
+        "parse_error", "line_too_long", "invalid_job", "unknown_type", "quota_exceeded", "queue_full", "read_only",
+        "draining", "timeout", "internal",
+    ]
+    static let outcomes: [JobState] = [.delivered, .failed, .expired, .cancelled]
+
+    /// By kind.
+    let accepted: [Counter]
+    /// By error.
+    let rejected: [String: Counter]
+    let rejectedOtherwise: Counter
+    /// By kind, then by result.
+    let attempts: [[Counter]]
+    let duration: [[Histogram]]
+    /// By kind, then by outcome.
+    let completed: [[Counter]]
+    let endToEnd: [[Histogram]]
+    let queueWait: Histogram
+    let recovered: Counter
+    private let states: [Gauge]
+    private let oldestReady: Gauge
+
+    init(_ registry: Registry, kinds: [String]) {
+        let results = AttemptResult.allCases.map(\.name)
+        let outcomes = Self.outcomes.map(\.name)
+        let acceptedFamily = registry.counters(
+            "maild_jobs_accepted_total", "Jobs put on disk and answered.", labels: ["type"])
+        let rejectedFamily = registry.counters(
+            "maild_jobs_rejected_total", "Submitted lines answered with an error.", labels: ["reason"])
+        let attemptsFamily = registry.counters(
+            "maild_job_attempts_total", "Attempts that ended, by their result.", labels: ["type", "result"])
+        let completedFamily = registry.counters(
+            "maild_jobs_completed_total", "Jobs that reached their end.", labels: ["type", "outcome"])
+        let statesFamily = registry.gauges("maild_jobs", "Unfinished jobs by state.", labels: ["state"])
+        oldestReady = registry.gauge(
+            "maild_queue_oldest_ready_age_seconds", "How long the oldest ready job has waited; 0 where none waits.")
+        queueWait = registry.histogram(
+            "maild_queue_wait_seconds", "Time from being ready to the start of an attempt.", buckets: Ladder.life)
+        let durationFamily = registry.histograms(
+            "maild_job_duration_seconds", "Length of an attempt, by its result.", labels: ["type", "result"],
+            buckets: Ladder.attempt)
+        let endToEndFamily = registry.histograms(
+            "maild_job_end_to_end_seconds", "Time from acceptance to the job's end.", labels: ["type", "outcome"],
+            buckets: Ladder.life)
+        recovered = registry.counter("maild_jobs_recovered_total", "Unfinished jobs found at the start.")
+        accepted = kinds.map { acceptedFamily.with($0) }
+        rejected = Dictionary(uniqueKeysWithValues: Self.errors.map { ($0, rejectedFamily.with($0)) })
+        rejectedOtherwise = rejectedFamily.with("other")
+        attempts = kinds.map { kind in results.map { attemptsFamily.with(kind, $0) } }
+        duration = kinds.map { kind in results.map { durationFamily.with(kind, $0) } }
+        completed = kinds.map { kind in outcomes.map { completedFamily.with(kind, $0) } }
+        endToEnd = kinds.map { kind in outcomes.map { endToEndFamily.with(kind, $0) } }
+        states = ["ready", "scheduled", "running", "held", "failed"].map { statesFamily.with($0) }
+    }
+
+    func set(_ gauges: Gauges) {
+        let jobs = gauges.jobs
+        let counts = [jobs.ready, jobs.scheduled, jobs.running, jobs.held, jobs.failed]
+        for (state, count) in zip(states, counts) { state.set(count) }
+        oldestReady.set(gauges.oldestReadySeconds)
+    }
+}

@@ -1,0 +1,49 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import Exposition
+import NIOHTTP1
+
+/// What is served under which path. No I/O: a request's line in, an answer out.
+struct MetricsRoutes: Sendable {
+    let events: Events
+    let gauges: any GaugeSource
+
+    /// `uri` is the request's target; a query is ignored. `accept` is the value of the header of that name.
+    func answer(_ method: HTTPMethod, _ uri: String, accept: String = "") -> HTTPAnswer {
+        guard let page = page(uri.prefix { $0 != "?" && $0 != "#" }, accept) else {
+            return .text(.notFound, "not found: there are /, /metrics, /status.json, /-/ready and /-/healthy")
+        }
+        guard method == .GET || method == .HEAD else {
+            var answer = HTTPAnswer.text(.methodNotAllowed, "only GET and HEAD")
+            // RFC 9110 §15.5.6: 405 says what is allowed.
+            answer.extra.append(("Allow", "GET, HEAD"))
+            return answer
+        }
+        return page()
+    }
+
+    private func page(_ path: Substring, _ accept: String) -> (() -> HTTPAnswer)? {
+        switch path {
+        case "/": StatusPage.answer
+        case "/metrics": { metrics(TextFormat(accepting: accept)) }
+        case "/status.json": status
+        case "/-/ready": { gauges.gauges().ready ? .text(.ok, "ready") : .text(.serviceUnavailable, "not ready") }
+        case "/-/healthy":
+            { gauges.gauges().healthy ? .text(.ok, "healthy") : .text(.serviceUnavailable, "not healthy") }
+        default: nil
+        }
+    }
+
+    private func metrics(_ format: TextFormat) -> HTTPAnswer {
+        var body: [UInt8] = []
+        body.reserveCapacity(64 << 10)
+        events.expose(gauges.gauges(), format, into: &body)
+        return HTTPAnswer(status: .ok, type: format.contentType, body: body, extra: [("Vary", "Accept")])
+    }
+
+    private func status() -> HTTPAnswer {
+        let document = StatusDocument(events: events, gauges: gauges.gauges())
+        return HTTPAnswer(status: .ok, type: "application/json", body: Array(document.json.utf8))
+    }
+}

@@ -1,0 +1,69 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+/// The numbers that the page draws, as JSON. Made for the page: names may change with it. Scripts read /metrics.
+struct StatusDocument {
+    let events: Events
+    let gauges: Gauges
+
+    var json: String {
+        let totals = events.totals
+        return Self.object([
+            ("version", Self.string(events.version)),
+            ("at", Self.number(Double(events.clock.now().milliseconds) / 1000)),
+            ("ready", "\(gauges.ready)"), ("healthy", "\(gauges.healthy)"), ("paused", "\(gauges.paused)"),
+            ("workers", workers), ("jobs", jobs),
+            ("oldest_ready_seconds", Self.number(gauges.oldestReadySeconds)),
+            ("accepted", "\(totals.accepted)"), ("rejected", "\(totals.rejected)"),
+            ("attempts", "\(totals.attempts)"), ("attempt_seconds", Self.number(totals.attemptSeconds)),
+            ("delivered", "\(totals.delivered)"), ("gone_failed", "\(totals.failed)"),
+            ("spool_bytes", "\(gauges.spoolBytes)"), ("clients", "\(gauges.clientConnections)"),
+            ("relays", "[\(relays.joined(separator: ","))]"),
+        ])
+    }
+
+    private var workers: String {
+        Self.object([
+            ("target", "\(gauges.workersTarget)"), ("idle", "\(gauges.workersIdle)"),
+            ("busy", "\(gauges.workersBusy)"),
+        ])
+    }
+
+    private var jobs: String {
+        let jobs = gauges.jobs
+        return Self.object([
+            ("ready", "\(jobs.ready)"), ("running", "\(jobs.running)"), ("scheduled", "\(jobs.scheduled)"),
+            ("held", "\(jobs.held)"), ("failed", "\(jobs.failed)"),
+        ])
+    }
+
+    private var relays: [String] {
+        gauges.relays.map { relay in
+            Self.object([
+                ("name", Self.string(relay.name)), ("connections", "\(relay.connections)"), ("idle", "\(relay.idle)"),
+            ])
+        }
+    }
+
+    private static func object(_ members: [(name: String, value: String)]) -> String {
+        "{" + members.map { "\"\($0.name)\":\($0.value)" }.joined(separator: ",") + "}"
+    }
+
+    /// JSON has no infinity and no NaN.
+    private static func number(_ value: Double) -> String { value.isFinite ? "\(value)" : "null" }
+
+    /// RFC 8259 §7: quotation mark, backslash and control characters are escaped.
+    private static func string(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"", "\\": result += "\\\(scalar)"
+            case "\u{0}"..<" ":
+                let digits = String(scalar.value, radix: 16)
+                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+}

@@ -1,0 +1,81 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import MailMessage
+import MailWire
+import NIOCore
+
+/// What an e-mail job becomes on the way out: who it goes to, and the message.
+struct ComposedEmail {
+    var sender: String
+    /// All recipients, each once, in the order of the job: envelope, or To, Cc and Bcc.
+    var recipients: [String]
+    var message: ComposedMessage
+    var ref: String?
+
+    /// - Parameters:
+    ///   - line: the submitted line.
+    ///   - hostname: right-hand side of the Message-ID.
+    init(_ line: ByteBuffer, job: JobID, hostname: String) throws(ComposeError) {
+        let fields: EmailFields
+        do throws(WireError) {
+            fields = try Self.fields(line)
+        } catch {
+            throw ComposeError(field: error.field ?? "", reason: error.message)
+        }
+        // RFC 5322 §3.6.4: unique, and the same at every attempt, since both parts are the job's for good.
+        let messageID = "<\(job)@\(hostname)>"
+        sender = try Self.address(fields.envelopeFrom ?? fields.from)
+        recipients = try Self.recipients(fields)
+        ref = fields.ref
+        if let raw = fields.raw {
+            message = try MessageComposer.pass(raw: raw, date: job.time, messageID: messageID)
+        } else {
+            message = try MessageComposer.compose(MessageFields(fields, date: job.time, messageID: messageID))
+        }
+    }
+
+    private static func fields(_ line: ByteBuffer) throws(WireError) -> EmailFields {
+        let result = line.withUnsafeReadableBytes { bytes in
+            Result { () throws(WireError) in try EmailFields(bytes) }
+        }
+        return try result.get()
+    }
+
+    private static func recipients(_ fields: EmailFields) throws(ComposeError) -> [String] {
+        let named = fields.envelopeTo ?? fields.to + fields.cc + fields.bcc
+        if named.count == 1 { return [try address(named[0])] }
+        var seen: Set<String> = []
+        var recipients: [String] = []
+        for name in named {
+            let address = try address(name)
+            if seen.insert(address).inserted { recipients.append(address) }
+        }
+        return recipients
+    }
+
+    /// The address alone: `Ann <ann@example.com>` goes into the envelope as `ann@example.com` (RFC 5321 §4.1.2).
+    private static func address(_ text: String) throws(ComposeError) -> String {
+        if text.isEmpty { return "" }
+        var copy = text
+        if copy.withUTF8({ Mailbox.isPlainAddress(UnsafeRawBufferPointer($0)) }) { return text }
+        do throws(MailboxError) {
+            return try Mailbox(parsing: text).address
+        } catch {
+            throw ComposeError(field: "envelope", reason: error.reason)
+        }
+    }
+}
+
+extension MessageFields {
+    init(_ fields: EmailFields, date: WallTime, messageID: String) {
+        self.init(
+            from: fields.from, to: fields.to, cc: fields.cc, replyTo: fields.replyTo, subject: fields.subject,
+            text: fields.content, html: fields.html, headers: fields.headers,
+            attachments: fields.attachments.map {
+                Attachment(name: $0.name, contentType: $0.contentType, data: $0.data, contentID: $0.cid)
+            },
+            date: date, messageID: messageID)
+    }
+}

@@ -1,0 +1,70 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import NIOCore
+
+/// One attempt at one job, as a worker is given it.
+package struct Work: Sendable {
+    package var job: JobID
+    /// The submitted line.
+    package var body: ByteBuffer
+    /// Recipients' fates before this attempt, in the kind's own order; nil while all are open.
+    package var fates: [Fate]?
+    /// 1 for the first.
+    package var attempt: Int
+
+    package init(job: JobID, body: ByteBuffer, fates: [Fate]?, attempt: Int) {
+        self.job = job
+        self.body = body
+        self.fates = fates
+        self.attempt = attempt
+    }
+}
+
+/// What an attempt came to.
+package struct WorkResult: Sendable {
+    /// All recipients' fates after it.
+    package var fates: [Fate]
+    /// Who was tried this time, with the verdict.
+    package var tried: [Trial]
+    package var relay: String
+    package var peer: String?
+    /// The envelope's sender, where the kind has one.
+    package var sender: String?
+    /// The app's own name for the job.
+    package var ref: String?
+
+    package init(
+        fates: [Fate], tried: [Trial], relay: String, peer: String? = nil, sender: String? = nil, ref: String? = nil
+    ) {
+        self.fates = fates
+        self.tried = tried
+        self.relay = relay
+        self.peer = peer
+        self.sender = sender
+        self.ref = ref
+    }
+}
+
+package struct Trial: Sendable {
+    package var recipient: String
+    package var verdict: Verdict
+
+    package init(recipient: String, verdict: Verdict) {
+        self.recipient = recipient
+        self.verdict = verdict
+    }
+}
+
+/// A kind of job. Lives on the delivery loop: every call comes on it, every answer is given on it.
+///
+/// A kind never throws and never forgets: `done` is called exactly once for each `run`, whatever happens.
+package protocol JobKind: AnyObject {
+    /// The value of a submission's `type`.
+    var type: String { get }
+    func run(_ work: Work, done: @escaping (WorkResult) -> Void)
+    /// No more work will come; `done` when nothing is open any more.
+    func close(done: @escaping () -> Void)
+    var reports: [TransportReport] { get }
+}

@@ -1,0 +1,234 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import NIOCore
+
+/// The socket under a `Dialogue`: feeds it what arrives, writes what it wants in one flush per read, watches the clock.
+///
+/// The one rule: nobody is called back from within an access to `conversation`. What happened is noted there, and
+/// `turn` tells the relay afterwards, which may submit more mail at that moment.
+package final class SMTPConnection: ChannelInboundHandler {
+    package typealias InboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
+
+    /// Mails that wait for this very connection.
+    var bound: [Delivery] = []
+    var shelf = RackShelf.none
+    var rackIndex = 0
+    /// Address and port of the server, once connected.
+    private(set) var peer: String?
+    /// The session came as far as taking mail.
+    private(set) var wasReady = false
+
+    private let loop: any EventLoop
+    private let idleTime: TimeAmount
+    private let observer: (any SMTPObserver)?
+    private var conversation: Conversation
+    /// Held while the connection is in use, so that the relay outlives it.
+    private var relay: SMTPRelay?
+    private var context: ChannelHandlerContext?
+    private var settlements: [Dialogue.Settlement] = []
+    private var lossReason: String?
+    private var isReading = false
+    private var isWriting = false
+    private var isTurning = false
+    private var isLeaving = false
+    private var hasEnded = false
+    private var deadline = NIODeadline.distantFuture
+    private var alarm: Scheduled<Void>?
+    private var alarmAt = NIODeadline.distantFuture
+
+    init(_ relay: SMTPRelay, loop: any EventLoop, observer: (any SMTPObserver)?) {
+        self.relay = relay
+        self.loop = loop
+        self.observer = observer
+        idleTime = .seconds(Int64(relay.configuration.idleSecondsMax))
+        conversation = Conversation(relay.configuration)
+    }
+
+    // MARK: The relay's side
+
+    var room: Int { conversation.dialogue.room }
+    var load: Int { conversation.dialogue.load }
+    var ending: Reply? { conversation.dialogue.ending }
+    var isOpen: Bool { context != nil }
+
+    /// Only where there is `room`. The verdicts never come before this returns.
+    func submit(_ delivery: Delivery) {
+        conversation.dialogue.submit(delivery)
+        guard !isTurning else { return }
+        if !isReading { write() }
+        watch()
+        guard !conversation.dialogue.settlements.isEmpty else { return }
+        loop.assumeIsolated().execute { self.turn() }
+    }
+
+    /// Says goodbye after what is in hand; hangs up at once where no session has begun.
+    func quit() {
+        guard !isLeaving else { return }
+        isLeaving = true
+        conversation.dialogue.quit()
+        turn()
+    }
+
+    /// Begins the session on a connected channel.
+    func adopt(_ channel: any Channel) {
+        guard !hasEnded else { return channel.close(promise: nil) }
+        do {
+            try channel.pipeline.syncOperations.addHandler(self)
+            try channel.syncOptions?.setOption(.autoRead, value: true)
+        } catch {
+            lose(Connector.reason(error))
+            channel.close(promise: nil)
+        }
+    }
+
+    // MARK: A turn
+
+    /// After anything that happened: lets the relay use the room, hands out verdicts, writes, sets the clock.
+    /// Handing out may bring new mail for this connection; it is taken in the same turn.
+    private func turn() {
+        guard !isTurning, let relay else { return }
+        isTurning = true
+        repeat {
+            if conversation.dialogue.isClosed { end(relay) }
+            if conversation.dialogue.wasReady && !wasReady { welcome(relay) }
+            relay.refill(self)
+            answerSettlements(relay)
+        } while !conversation.dialogue.settlements.isEmpty || conversation.dialogue.isClosed && !hasEnded
+        isTurning = false
+        if hasEnded {
+            self.relay = nil
+        } else {
+            if !isReading { write() }
+            watch()
+        }
+    }
+
+    private func welcome(_ relay: SMTPRelay) {
+        wasReady = true
+        observer?.connected(tls: false)
+        relay.opened(self)
+    }
+
+    private func answerSettlements(_ relay: SMTPRelay) {
+        swap(&settlements, &conversation.dialogue.settlements)
+        for settlement in settlements { relay.settled(settlement, on: self) }
+        settlements.removeAll(keepingCapacity: true)
+    }
+
+    private func end(_ relay: SMTPRelay) {
+        guard !hasEnded else { return }
+        hasEnded = true
+        write()
+        context?.close(promise: nil)
+        alarm?.cancel()
+        if wasReady { observer?.disconnected() }
+        relay.ended(self)
+    }
+
+    /// Sends what the dialogue wants to say, and of a long message as much as the socket takes.
+    private func write() {
+        guard let context, !isWriting else { return }
+        isWriting = true
+        while true {
+            if conversation.dialogue.outbound.readableBytes > 0 {
+                context.writeAndFlush(wrapOutboundOut(conversation.dialogue.outbound), promise: nil)
+                // Most often the kernel has taken all of it by now, and the buffer's memory is used again.
+                conversation.dialogue.outbound.clear()
+            }
+            guard conversation.dialogue.hasMoreBody, context.channel.isWritable else { break }
+            conversation.dialogue.continueBody()
+        }
+        isWriting = false
+    }
+
+    // MARK: The clock
+
+    /// Notes until when the server has time. The alarm is moved only where it would ring too late, which is rare: when
+    /// it rings too early it is set anew.
+    private func watch() {
+        let patience = conversation.dialogue.awaited.map { TimeAmount.seconds($0.patience) } ?? idleTime
+        deadline = loop.now + patience
+        if deadline < alarmAt && !hasEnded { setAlarm() }
+    }
+
+    private func setAlarm() {
+        alarm?.cancel()
+        alarmAt = deadline
+        alarm = loop.assumeIsolated().scheduleTask(deadline: deadline) { self.ring() }
+    }
+
+    private func ring() {
+        guard !hasEnded else { return }
+        guard loop.now >= deadline else { return setAlarm() }
+        alarmAt = .distantFuture
+        if conversation.dialogue.awaited == nil {
+            quit()
+        } else {
+            conversation.dialogue.timedOut()
+            turn()
+        }
+    }
+}
+
+// MARK: - The channel's side
+
+extension SMTPConnection {
+    package func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        if context.channel.isActive { begin(context) }
+    }
+
+    package func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    package func channelActive(context: ChannelHandlerContext) {
+        begin(context)
+        context.fireChannelActive()
+    }
+
+    private func begin(_ context: ChannelHandlerContext) {
+        peer = context.remoteAddress.flatMap { address in
+            address.ipAddress.map { $0.contains(":") ? "[\($0)]:\(address.port ?? 0)" : "\($0):\(address.port ?? 0)" }
+        }
+        conversation.dialogue.connected()
+        watch()
+    }
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        isReading = true
+        conversation.received(unwrapInboundIn(data), observer: observer)
+        turn()
+    }
+
+    package func channelReadComplete(context: ChannelHandlerContext) {
+        isReading = false
+        write()
+        context.fireChannelReadComplete()
+    }
+
+    package func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if conversation.dialogue.hasMoreBody && context.channel.isWritable {
+            write()
+            watch()
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        lossReason = Connector.reason(error)
+        context.close(promise: nil)
+    }
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        isReading = false
+        lose(lossReason ?? "the server closed it")
+        context.fireChannelInactive()
+    }
+
+    private func lose(_ reason: String) {
+        conversation.dialogue.connectionLost(reason)
+        turn()
+    }
+}

@@ -1,0 +1,258 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import NIOCore
+
+/// The client's side of a session by RFC 5321, without a socket or a clock.
+///
+/// Whoever owns it tells it what happened (`connected`, `received`, `submit`, `timedOut`, `connectionLost`, `quit`) and
+/// afterwards carries out what it wants: sends `outbound`, hands out `settlements`, closes when `isClosed`, submits more
+/// while there is `room`, and calls `timedOut` when `awaited` has not come within its patience.
+///
+/// Where PIPELINING is offered it holds two mails: the second one's envelope travels right behind the first one's body,
+/// so that a mail costs one round trip (RFC 2920 §3.1).
+package struct Dialogue {
+    package enum Phase: Equatable, Sendable {
+        case unconnected, greeting
+        /// EHLO was sent, or HELO after it was not understood.
+        case hello(extended: Bool)
+        case ready, quitting, closed
+    }
+
+    /// A mail's end. `isUntouched`: an earlier mail had used the connection, it died without a word on this one, and
+    /// not an octet of the message was sent, so another connection may do better.
+    package struct Settlement {
+        package let delivery: Delivery
+        package let verdicts: [Verdict]
+        package let isUntouched: Bool
+    }
+
+    package private(set) var phase = Phase.unconnected
+    package private(set) var capabilities = Capabilities()
+    /// What the server must be sent next; emptied by the owner.
+    package var outbound = ByteBuffer()
+    /// Mails with all their verdicts, in the order of their submission; emptied by the owner.
+    package var settlements: [Settlement] = []
+    /// The session came as far as taking mail.
+    package private(set) var wasReady = false
+    /// Why the session ended, where it was neither our wish nor a server's that had nothing in hand.
+    package private(set) var ending: Reply?
+
+    let ehloName: String
+    /// host:port, for the reasons given with verdicts.
+    let server: String
+    let messagesMax: Int
+    private var current: Transaction?
+    private var next: Transaction?
+    /// RSET was sent, and its reply comes before any to `current`.
+    private var isResetting = false
+    private var wantsToQuit = false
+    private var submittedCount = 0
+
+    /// Octets of a message that are written at a time: a larger one is not held twice in memory.
+    package static let blockBytesMax = 64 << 10
+
+    package init(ehloName: String, server: String, messagesMax: Int) {
+        self.ehloName = ehloName
+        self.server = server
+        self.messagesMax = messagesMax
+    }
+
+    package var isClosed: Bool { phase == .closed }
+    /// Mails in hand.
+    package var load: Int { (current == nil ? 0 : 1) + (next == nil ? 0 : 1) }
+    /// How many more mails `submit` takes now.
+    package var room: Int {
+        guard phase == .ready, !wantsToQuit else { return 0 }
+        return min((capabilities.pipelining ? 2 : 1) - load, messagesMax - submittedCount)
+    }
+    /// More of the body waits for `continueBody`.
+    package var hasMoreBody: Bool { current?.stage == .body && phase == .ready }
+
+    /// What the server owes us; nil where nothing is under way.
+    package var awaited: SMTPStage? {
+        switch phase {
+        case .unconnected, .closed: nil
+        case .greeting: .greeting
+        case .hello: .hello
+        case .quitting: .quit
+        case .ready: isResetting ? .reset : current?.stage
+        }
+    }
+
+    // MARK: What happens
+
+    package mutating func connected() {
+        if phase == .unconnected { phase = .greeting }
+    }
+
+    /// Takes a mail; only where there is `room`. Its verdicts may be there at once.
+    package mutating func submit(_ delivery: Delivery) {
+        precondition(room > 0, "a mail was submitted to a dialogue without room")
+        let refused = Admission(capabilities: capabilities, server: server).refused(delivery.mail)
+        submittedCount += 1
+        let transaction = Transaction(
+            delivery, number: submittedCount, pipelining: capabilities.pipelining, refused: refused)
+        if refused.count == delivery.mail.recipients.count {
+            settle(transaction.delivery, transaction.verdicts)
+        } else if current == nil {
+            current = transaction
+        } else {
+            next = transaction
+            chainNext()
+        }
+        advance()
+    }
+
+    package mutating func received(_ reply: ServerReply) {
+        // RFC 5321 §3.8: 421 may come at any time, and is the last word.
+        if reply.code == 421 && phase != .quitting { return end(reply.reply, isRefusal: true) }
+        switch phase {
+        case .unconnected, .closed: return
+        case .greeting: greeted(reply)
+        case .hello(let extended): helloReplied(reply, extended: extended)
+        case .ready where isResetting: resetReplied(reply)
+        case .ready where current != nil: transactionReplied(reply)
+        case .ready, .quitting: phase = .closed
+        }
+    }
+
+    /// What came was no reply.
+    package mutating func garbled(_ error: ReplyError) {
+        end(Reply(451, "4.5.0", "\(server): \(error)"), isRefusal: false)
+    }
+
+    /// `reason`: the system's words, such as "Connection reset by peer".
+    package mutating func connectionLost(_ reason: String) {
+        let stage = awaited.map { " while waiting for \($0.awaited)" } ?? ""
+        end(Reply(451, "4.4.2", "lost the connection to \(server)\(stage): \(reason)"), isRefusal: false)
+    }
+
+    /// `awaited` did not come within its patience.
+    package mutating func timedOut() {
+        guard let stage = awaited else { return }
+        let cause = Reply(
+            451, "4.4.2", "gave up after \(stage.patience) s of waiting for \(stage.awaited) of \(server)")
+        end(cause, isRefusal: false, mayRetry: false)
+    }
+
+    /// No more mail: says goodbye as soon as what is in hand is done.
+    package mutating func quit() {
+        switch phase {
+        case .unconnected, .greeting, .hello: phase = .closed
+        case .ready:
+            wantsToQuit = true
+            advance()
+        case .quitting, .closed: break
+        }
+    }
+
+    /// Writes the next block of the message; the owner calls it while the socket takes more.
+    package mutating func continueBody() {
+        guard hasMoreBody else { return }
+        current?.writeBody(bytesMax: Self.blockBytesMax, to: &outbound)
+        chainNext()
+    }
+}
+
+// MARK: - Session
+
+extension Dialogue {
+    /// RFC 5321 §3.1.
+    private mutating func greeted(_ reply: ServerReply) {
+        guard reply.isPositive else { return refused(reply) }
+        phase = .hello(extended: true)
+        outbound.writeString("EHLO \(ehloName)\r\n")
+    }
+
+    private mutating func helloReplied(_ reply: ServerReply, extended: Bool) {
+        if reply.isPositive {
+            capabilities = extended ? Capabilities(ehlo: reply.texts) : Capabilities()
+            phase = .ready
+            wasReady = true
+        } else if extended && reply.code >= 500 {
+            // RFC 5321 §3.2: a server that does not know EHLO is asked by HELO.
+            phase = .hello(extended: false)
+            outbound.writeString("HELO \(ehloName)\r\n")
+        } else {
+            refused(reply)
+        }
+    }
+
+    /// The server will not talk to us, which says nothing about any mail: all of it waits.
+    private mutating func refused(_ reply: ServerReply) {
+        outbound.writeStaticString("QUIT\r\n")
+        end(reply.reply, isRefusal: true)
+    }
+
+    private mutating func resetReplied(_ reply: ServerReply) {
+        isResetting = false
+        guard reply.isPositive else { return end(reply.reply, isRefusal: true) }
+        advance()
+    }
+}
+
+// MARK: - Transactions
+
+extension Dialogue {
+    private mutating func transactionReplied(_ reply: ServerReply) {
+        let stage = current?.stage
+        switch current?.received(reply, output: &outbound) {
+        case .goesOn: if stage == .data { chainNext() }
+        case .bodyIsDue: continueBody()
+        case .finished(let reset): finish(reset: reset)
+        case .broken, nil:
+            let words = "\(reply.code) \(reply.reply.text)"
+            let cause = "\(server) said \"\(words)\" where \(stage?.awaited ?? "nothing") was due"
+            end(Reply(451, "4.5.0", cause), isRefusal: false)
+        }
+    }
+
+    private mutating func finish(reset: Bool) {
+        if let current { settle(current.delivery, current.verdicts) }
+        current = next
+        next = nil
+        if reset {
+            // RFC 5321 §4.1.1.5: a transaction without end of data stays open until it is reset.
+            outbound.writeStaticString("RSET\r\n")
+            isResetting = true
+        }
+        advance()
+    }
+
+    /// Begins what can begin now: the mail in hand, or the goodbye.
+    private mutating func advance() {
+        if current == nil {
+            guard wantsToQuit || submittedCount >= messagesMax, !isResetting, phase == .ready else { return }
+            phase = .quitting
+            outbound.writeStaticString("QUIT\r\n")
+        } else if current?.stage == nil, capabilities.pipelining || !isResetting {
+            current?.writeEnvelope(capabilities, to: &outbound)
+        }
+    }
+
+    /// RFC 2920 §3.1: the message may be the first in a group of commands, so the next envelope goes right behind it.
+    private mutating func chainNext() {
+        guard current?.stage == .end, next != nil, next?.stage == nil else { return }
+        next?.writeEnvelope(capabilities, to: &outbound)
+    }
+
+    private mutating func settle(_ delivery: Delivery, _ verdicts: [Verdict], isUntouched: Bool = false) {
+        settlements.append(Settlement(delivery: delivery, verdicts: verdicts, isUntouched: isUntouched))
+    }
+
+    /// The session is over. `isRefusal`: the server said so, hence it did not take the message it is asked about.
+    private mutating func end(_ cause: Reply, isRefusal: Bool, mayRetry: Bool = true) {
+        guard phase != .closed else { return }
+        if phase != .quitting && (load > 0 || phase != .ready) { ending = cause }
+        phase = .closed
+        for transaction in [current, next].compactMap({ $0 }) {
+            let untouched = mayRetry && transaction.number > 1 && !transaction.isAnswered
+            settle(
+                transaction.delivery, transaction.verdicts(lost: cause, isRefusal: isRefusal), isUntouched: untouched)
+        }
+        current = nil
+        next = nil
+    }
+}

@@ -1,0 +1,225 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import NIOCore
+
+/// Mail to one SMTP server over a pool of connections that are kept and used again.
+///
+/// A mail goes to an idle connection; else a new one is opened, up to `connectionsMax`; else it is chained behind the
+/// mail of a connection that has room; else it waits in line. Each mail is answered exactly once, and never from within
+/// `send`: a caller that sends again when it is answered does not sink deeper and deeper.
+package final class SMTPRelay: MailTransport {
+    package let configuration: RelayConfiguration
+    private let loop: any EventLoop
+    private let connector: Connector
+    private let observer: (any SMTPObserver)?
+
+    /// All connections, those being opened included, until they have ended.
+    private var connections: [ObjectIdentifier: SMTPConnection] = [:]
+    /// Connections that are not ready yet.
+    private var openingCount = 0
+    private var rack = ConnectionRack()
+    private var waiting = CircularBuffer<Delivery>()
+    private var pause = ConnectPause()
+    /// Mails not answered yet; for assertions, and to know when all is done.
+    private var unansweredCount = 0
+    private var isBalancing = false
+    private var isUnbalanced = false
+    private var isClosing = false
+    private var closers: [() -> Void] = []
+    private var delivered = 0
+    private var deferred = 0
+    private var rejected = 0
+
+    package init(
+        _ configuration: RelayConfiguration, loop: any EventLoop, connector: Connector = .tcp,
+        observer: (any SMTPObserver)? = nil
+    ) {
+        self.configuration = configuration
+        self.loop = loop
+        self.connector = connector
+        self.observer = observer
+    }
+
+    package var name: String { configuration.name }
+
+    package func send(_ mail: Mail, done: @escaping (Outcome) -> Void) {
+        unansweredCount += 1
+        waiting.append(Delivery(mail, done: done))
+        balance()
+    }
+
+    package func close(done: @escaping () -> Void) {
+        isClosing = true
+        closers.append(done)
+        balance()
+    }
+
+    package var report: TransportReport {
+        var report = TransportReport(name: name, transport: "smtp", address: configuration.address)
+        report.connections = connections.values.count { $0.isOpen }
+        report.idle = rack.idleCount
+        report.delivered = delivered
+        report.deferred = deferred
+        report.rejected = rejected
+        return report
+    }
+
+    // MARK: What connections tell
+
+    func opened(_ connection: SMTPConnection) {
+        openingCount -= 1
+        pause.succeeded()
+        for delivery in connection.bound {
+            // A server may not offer PIPELINING today though it did before: then there is room for one only.
+            if connection.room > 0 { connection.submit(delivery) } else { waiting.prepend(delivery) }
+        }
+        connection.bound = []
+    }
+
+    /// Something changed: the connection may have room.
+    func refill(_ connection: SMTPConnection) {
+        rack.place(connection)
+        balance()
+    }
+
+    func settled(_ settlement: Dialogue.Settlement, on connection: SMTPConnection) {
+        let delivery = settlement.delivery
+        if settlement.isUntouched && !delivery.isRetry && !isClosing {
+            delivery.isRetry = true
+            retry(delivery)
+        } else {
+            answer(delivery, settlement.verdicts, peer: connection.peer)
+        }
+    }
+
+    func ended(_ connection: SMTPConnection) {
+        rack.remove(connection)
+        connections[ObjectIdentifier(connection)] = nil
+        if !connection.wasReady {
+            openingCount -= 1
+            if let cause = connection.ending { refused(cause) }
+        }
+        for delivery in connection.bound.reversed() { waiting.prepend(delivery) }
+        connection.bound = []
+    }
+
+    // MARK: Connections
+
+    private func open(for bound: [Delivery] = []) {
+        let connection = SMTPConnection(self, loop: loop, observer: observer)
+        connection.bound = bound
+        connections[ObjectIdentifier(connection)] = connection
+        openingCount += 1
+        connector.open(configuration, loop).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let channel): connection.adopt(channel)
+            case .failure(let error): self.failed(connection, Connector.reason(error))
+            }
+        }
+    }
+
+    private var canOpen: Bool { connections.count < configuration.connectionsMax && pause.isOver(at: loop.now) }
+
+    private func failed(_ connection: SMTPConnection, _ reason: String) {
+        guard connections[ObjectIdentifier(connection)] != nil else { return }
+        refused(Reply(451, "4.4.1", "could not connect to \(configuration.address): \(reason)"))
+        connection.quit()
+    }
+
+    private func refused(_ cause: Reply) {
+        pause.failed(cause, at: loop.now)
+        observer?.unreachable(cause.text)
+    }
+
+    /// A connection that dies on being used again says nothing of the server's health: the mail gets a fresh one.
+    private func retry(_ delivery: Delivery) {
+        if canOpen {
+            open(for: [delivery])
+        } else {
+            waiting.prepend(delivery)
+            balance()
+        }
+    }
+
+    // MARK: The waiting line
+
+    /// Brings the waiting line, the connections and our closing into line with each other. What is done here changes
+    /// connections, which call again: once more around, not deeper.
+    private func balance() {
+        isUnbalanced = true
+        guard !isBalancing else { return }
+        isBalancing = true
+        while isUnbalanced {
+            isUnbalanced = false
+            distribute()
+            if connections.isEmpty { deferWaiting() }
+            if isClosing && waiting.isEmpty { windDown() }
+        }
+        isBalancing = false
+    }
+
+    /// Gives waiting mail to whoever can take it, and opens what is needed.
+    private func distribute() {
+        while !waiting.isEmpty {
+            if let connection = rack.idle {
+                submitFirst(to: connection)
+            } else if waiting.count <= openingCount {
+                break
+            } else if canOpen {
+                open()
+            } else if let connection = rack.spare {
+                submitFirst(to: connection)
+            } else {
+                break
+            }
+        }
+    }
+
+    private func submitFirst(to connection: SMTPConnection) {
+        connection.submit(waiting.removeFirst())
+        rack.place(connection)
+    }
+
+    /// No connection lives and none may be opened now.
+    private func deferWaiting() {
+        guard !waiting.isEmpty else { return }
+        let cause = pause.cause ?? Reply(451, "4.4.1", "no connection to \(configuration.address)")
+        let given = waiting
+        waiting = []
+        loop.assumeIsolated().execute {
+            for delivery in given {
+                self.answer(delivery, delivery.mail.recipients.map { _ in .deferred(cause) }, peer: nil)
+            }
+        }
+    }
+
+    private func windDown() {
+        for connection in connections.values where connection.load == 0 && connection.bound.isEmpty {
+            connection.quit()
+        }
+        guard connections.isEmpty, unansweredCount == 0 else { return }
+        let closers = self.closers
+        self.closers = []
+        loop.assumeIsolated().execute { for closer in closers { closer() } }
+    }
+
+    private func answer(_ delivery: Delivery, _ verdicts: [Verdict], peer: String?) {
+        unansweredCount -= 1
+        assert(unansweredCount >= 0 && verdicts.count == delivery.mail.recipients.count)
+        count(verdicts)
+        delivery.answer(Outcome(verdicts: verdicts, relay: configuration.name, peer: peer))
+        if isClosing { balance() }
+    }
+
+    private func count(_ verdicts: [Verdict]) {
+        for verdict in verdicts {
+            switch verdict {
+            case .delivered: delivered += 1
+            case .deferred, .unknown: deferred += 1
+            case .rejected: rejected += 1
+            }
+        }
+    }
+}

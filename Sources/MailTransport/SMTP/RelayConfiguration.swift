@@ -1,0 +1,29 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+
+/// One `[relay.NAME]` as the pool needs it.
+package struct RelayConfiguration: Equatable, Sendable {
+    package var name: String
+    /// A host name, or an IPv4 or IPv6 address without brackets.
+    package var host: String
+    package var port: Int
+    /// Our own name, said in EHLO.
+    package var ehloName: String
+    package var connectionsMax = Limits.connectionsPerRelayMax
+    package var messagesPerConnectionMax = Limits.messagesPerConnectionMax
+    package var idleSecondsMax = Limits.idleSecondsMax
+    /// For name resolution and all of the host's addresses together.
+    package var connectSecondsMax = 30
+
+    package init(name: String, host: String, port: Int, ehloName: String) {
+        self.name = name
+        self.host = host
+        self.port = port
+        self.ehloName = ehloName
+    }
+
+    /// host:port, for people.
+    package var address: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}

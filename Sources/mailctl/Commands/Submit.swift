@@ -1,0 +1,63 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+struct Submit: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Hand jobs to maild.",
+        usage: """
+            mailctl submit --to ADDRESS --from ADDRESS [--subject SUBJECT] [--text TEXT] [option …]
+            mailctl submit FILE
+            … | mailctl submit [-]
+            """,
+        discussion: """
+            By flags one e-mail, its text from --text or standard input:
+
+              mailctl submit --to ann@example.com --from app@example.org --text 'Hello!'
+              df -h | mailctl submit --to ops@example.com --from cron@example.org
+
+            From a file, or from standard input, any number of jobs: one JSON object a line, or one object over many \
+            lines. docs/protocol.md has its fields.
+
+              mailctl submit job.json
+              generate-jobs | mailctl submit > answers
+
+            Each job that was taken is one line of output, in the order of the jobs: its id, its state and its ref; \
+            with --json maild's own answer, errors included. Errors go to standard error with their line. When a line \
+            of output is there, the job is on disk.
+
+            The exit status is 0 if all jobs were taken, else that of the first error: 65 refused, 70 maild's bug, \
+            75 try again. A connection that breaks says which lines were answered, and is 75.
+            """)
+
+    @Argument(help: "A file with one JSON object, or one a line; - for standard input.", completion: .file())
+    var file: String?
+
+    @OptionGroup(title: "One job by flags") var job: JobOptions
+    @OptionGroup var common: CommonOptions
+
+    mutating func validate() throws {
+        if file != nil, !job.isEmpty { throw ValidationError("A job comes from a file or from flags, not both.") }
+        if file == nil, job.isEmpty, isatty(STDIN_FILENO) == 1 {
+            throw ValidationError("Nothing to submit: give flags (--to, --from, …), a file, or - for standard input.")
+        }
+    }
+
+    mutating func run() throws {
+        let source = job.isEmpty ? nil : SubmissionInput.job(try job.job())
+        // Before waiting for input: that nobody is there should be known at once.
+        let stream = try common.connect(to: .submit)
+        let input = try source ?? (file == nil || file == "-" ? .standardInput() : .file(file ?? ""))
+        let report = SubmissionReport(isSingle: input.isSingle, isJSON: common.json)
+        var pipeline = Pipeline(stream, input, report)
+        let status = try pipeline.run()
+        if status != .done { throw Failure(status, nil) }
+    }
+}

@@ -1,0 +1,91 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailWire
+
+/// `mailctl show`: what the job is, and what happened to it, in order.
+struct JobPage {
+    private let reply: JSONValue
+    private let job: JSONValue
+
+    init(_ reply: JSONValue) {
+        self.reply = reply
+        job = reply["job"] ?? [:]
+    }
+
+    func show(on screen: inout Screen) throws(Failure) {
+        try showFacts(on: &screen)
+        try screen.line()
+        try showTimeline(on: &screen)
+    }
+
+    private func showFacts(on screen: inout Screen) throws(Failure) {
+        let kind = job["kind"]?.string ?? "?"
+        let facts: [(String, String?)] = [
+            ("Job", Printable.text(job["id"]?.string ?? "?") + (kind == "email" ? "" : " (\(Printable.text(kind)))")),
+            ("State", job["state"]?.string.map(screen.state)),
+            ("Ref", job["ref"]?.string.map(Printable.text)),
+            ("From", job["from"]?.string.map(Printable.text)),
+            ("To", Self.recipients(job["to"]?.array ?? [])),
+            ("Subject", reply["subject"]?.string.map(Printable.text)),
+            ("Size", job["bytes"]?.int.map { Measure.text(bytes: $0) }),
+            ("Priority", job["priority"]?.int.map(String.init)),
+            ("Attempts", job["attempts"]?.int.map(String.init)),
+            ("Last reply", job["last_reply"]?.string.map(Printable.text)),
+        ]
+        for (name, value) in facts {
+            guard let value else { continue }
+            let label = name + String(repeating: " ", count: 11 - name.count)
+            try screen.line(screen.terminal.styled(label, .bold) + value)
+        }
+    }
+
+    private static func recipients(_ to: [JSONValue]) -> String? {
+        let names = to.compactMap(\.string).map(Printable.text)
+        return names.isEmpty ? nil : names.joined(separator: ",\n           ")
+    }
+
+    private func showTimeline(on screen: inout Screen) throws(Failure) {
+        if let accepted = job["accepted_at"]?.string {
+            let user = job["uid"]?.int.map { " from uid \($0)" } ?? ""
+            try screen.line("\(screen.moment(accepted))  accepted\(user)")
+        }
+        for (index, attempt) in (reply["history"]?.array ?? []).enumerated() {
+            try show(attempt, number: index + 1, on: &screen)
+        }
+        if let finished = reply["finished_at"]?.string {
+            try screen.line("\(screen.moment(finished))  \(screen.state(job["state"]?.string ?? "finished"))")
+            return
+        }
+        if let due = job["due_at"]?.string { try screen.line("\(screen.moment(due))  due") }
+        if let expires = reply["expires_at"]?.string { try screen.line("\(screen.moment(expires))  expires") }
+    }
+
+    private func show(_ attempt: JSONValue, number: Int, on screen: inout Screen) throws(Failure) {
+        let relay = attempt["relay"]?.string.map { " over \(Printable.text($0))" } ?? ""
+        let peer = attempt["peer"]?.string.map { " (\(Printable.text($0)))" } ?? ""
+        let time = attempt["seconds"]?.double.map { ", took \(Measure.text(seconds: $0))" } ?? ""
+        let at = screen.moment(attempt["at"]?.string ?? "?")
+        try screen.line("\(at)  attempt \(number)\(relay)\(peer)\(time)")
+        for fate in attempt["fates"]?.array ?? [] { try showFate(fate, on: &screen) }
+    }
+
+    /// `    deferred   a@example.com  451 4.7.1 Greylisted`
+    private func showFate(_ fate: JSONValue, on screen: inout Screen) throws(Failure) {
+        let verdict = fate["verdict"]?.string ?? "?"
+        let style: Terminal.Style? =
+            switch verdict {
+            case "delivered": .green
+            case "deferred", "unknown": .yellow
+            case "rejected": .red
+            default: nil
+            }
+        let code = fate["code"]?.int.flatMap { $0 == 0 ? nil : String($0) }
+        let reply = [code, fate["enhanced"]?.string, fate["text"]?.string].compactMap { $0 }.filter { !$0.isEmpty }
+        let blank = String(repeating: " ", count: max(0, 10 - verdict.count))
+        let recipient = Printable.text(fate["recipient"]?.string ?? "?")
+        try screen.line(
+            "    \(screen.terminal.styled(Printable.text(verdict), style))\(blank) \(recipient)  "
+                + Printable.text(reply.joined(separator: " ")))
+    }
+}

@@ -1,0 +1,99 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailWire
+
+/// `mailctl status`: the daemon, its queue, its workers and its relays.
+struct StatusPage {
+    private let status: JSONValue
+
+    /// With more workers than fit a screen, those without work are only counted.
+    private static let workersShownMax = 32
+
+    init(_ status: JSONValue) { self.status = status }
+
+    func show(on screen: inout Screen) throws(Failure) {
+        for (name, value) in [
+            ("maild", daemon(screen)), ("Workers", workers(screen)), ("Queue", queue(screen)), ("Total", total),
+        ] {
+            try screen.line(screen.terminal.styled(name + String(repeating: " ", count: 9 - name.count), .bold) + value)
+        }
+        try showWorkers(on: &screen)
+        try showRelays(on: &screen)
+    }
+
+    private func integer(_ key: String) -> Int { status[key]?.int ?? 0 }
+
+    private func count(_ state: String) -> Int { status["counts"]?[state]?.int ?? 0 }
+
+    private func daemon(_ screen: Screen) -> String {
+        let version = Printable.text(status["version"]?.string ?? "?")
+        let age = screen.age(of: status["started_at"]?.string).map { ", up \(Measure.text(seconds: $0))" } ?? ""
+        let state = screen.state(status["state"]?.string ?? "?")
+        let paused = status["paused"]?.bool == true ? ", \(screen.terminal.styled("paused", .yellow))" : ""
+        return "\(version), \(state)\(paused), pid \(integer("pid"))\(age)"
+    }
+
+    private func workers(_ screen: Screen) -> String {
+        let (wanted, configured) = (integer("workers"), integer("workers_configured"))
+        let origin = wanted == configured ? "" : " (\(configured) configured)"
+        return "\(count("running")) of \(wanted) running\(origin)"
+    }
+
+    private func queue(_ screen: Screen) -> String {
+        let oldest = status["oldest_ready_seconds"]?.double ?? 0
+        let age = count("ready") > 0 ? " (oldest \(Measure.text(seconds: oldest)))" : ""
+        let failed = count("failed")
+        return "\(count("ready")) ready\(age), \(count("scheduled")) scheduled, \(count("running")) running, "
+            + "\(count("held")) held, " + screen.terminal.styled("\(failed) failed", failed > 0 ? .red : nil)
+            + "; \(Measure.text(bytes: integer("spool_bytes")))"
+    }
+
+    private var total: String {
+        "\(integer("accepted_total")) accepted, \(integer("delivered_total")) delivered, "
+            + "\(integer("failed_total")) failed"
+    }
+
+    private func showWorkers(on screen: inout Screen) throws(Failure) {
+        let workers = status["worker_list"]?.array ?? []
+        guard !workers.isEmpty else { return }
+        var table = Table(
+            [.init("WORKER", .right), .init("STATE"), .init("FOR", .right), .init("JOB"), .init("KIND")],
+            lineWidth: screen.terminal.width)
+        var idle = 0
+        for worker in workers {
+            if workers.count > Self.workersShownMax, worker["state"]?.string == "idle" {
+                idle += 1
+                continue
+            }
+            table.add(Self.row(worker))
+        }
+        try screen.line()
+        try screen.table(&table)
+        if idle > 0 { try screen.line("and \(idle) idle") }
+    }
+
+    private static func row(_ worker: JSONValue) -> [String] {
+        [
+            worker["number"]?.int.map(String.init) ?? "?", worker["state"]?.string ?? "?",
+            worker["seconds"]?.double.map { Measure.text(seconds: $0) } ?? "",
+            worker["job"]?.string ?? "", worker["kind"]?.string ?? "",
+        ]
+    }
+
+    private func showRelays(on screen: inout Screen) throws(Failure) {
+        let relays = status["relays"]?.array ?? []
+        guard !relays.isEmpty else { return }
+        let numbers = ["connections", "idle", "delivered", "deferred", "rejected"]
+        let titles = ["OPEN", "IDLE", "DELIVERED", "DEFERRED", "REJECTED"]
+        var table = Table(
+            [.init("RELAY"), .init("BY"), .init("ADDRESS")] + titles.map { Table.Column($0, .right) },
+            lineWidth: screen.terminal.width)
+        for relay in relays {
+            let names = ["name", "transport", "address"].map { relay[$0]?.string ?? "?" }
+            table.add(names + numbers.map { relay[$0]?.int.map(String.init) ?? "" })
+        }
+        try screen.line()
+        try screen.table(&table)
+    }
+}

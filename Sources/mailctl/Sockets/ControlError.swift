@@ -1,0 +1,27 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailWire
+
+/// What a Varlink error means to the user of mailctl.
+package enum ControlError {
+    package static func failure(_ name: String, _ parameters: JSONValue) -> Failure {
+        let detail = { (key: String) in Printable.text(parameters[key]?.string ?? "?") }
+        switch name {
+        case "\(ControlInterface.name).NoSuchJob":
+            return Failure(.badData, "no job \(detail("id")) (finished jobs are forgotten after a while)")
+        case "\(ControlInterface.name).ReloadFailed":
+            return Failure(.configuration, "the old configuration stays: \(detail("message"))")
+        case "\(ControlInterface.name).SpoolFailed":
+            return Failure(.inputOutput, "maild's spool: \(detail("message"))")
+        case ServiceError.invalidParameter("").name:
+            return Failure(.usage, "maild does not take this \(detail("parameter"))")
+        case ServiceError.permissionDenied.name:
+            return Failure(
+                .noPermission, "maild does not permit this: it needs the group \(Door.control.group) or root")
+        default:
+            let shown = Printable.text("\(name) \(CellWidth.cut(parameters.text, to: 200))")
+            return Failure(.protocolError, "maild answered \(shown): are maild and mailctl of one version?")
+        }
+    }
+}

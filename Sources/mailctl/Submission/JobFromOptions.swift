@@ -1,0 +1,75 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import MailWire
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+extension JobOptions {
+    /// The job that the flags describe; reads standard input and the files to attach.
+    func job() throws(Failure) -> JSONValue {
+        var draft = JobDraft()
+        draft.texts = [
+            ("type", type), ("ref", ref), ("from", from), ("subject", subject),
+            ("content", try contentText()), ("html", html == "-" ? try Self.standardInput() : html),
+            ("send_at", sendAt), ("expires_at", expiresAt),
+        ]
+        draft.lists = [("to", to), ("cc", cc), ("bcc", bcc), ("reply_to", replyTo)]
+        draft.integers = [("priority", priority), ("max_attempts", maxAttempts)]
+        draft.delaySeconds = delay.flatMap(Measure.seconds)
+        draft.headerFields = header
+        for path in attach { draft.attachments.append((Self.fileName(path), try Self.contents(of: path))) }
+        return draft.json
+    }
+
+    /// Nil where there is no text: with `--html` alone, or where nothing was piped in.
+    private func contentText() throws(Failure) -> String? {
+        if text == "-" { return try Self.standardInput() }
+        if text != nil || html != nil || !Self.isInputPiped { return text }
+        let piped = try Self.standardInput()
+        return piped.isEmpty ? nil : piped
+    }
+
+    /// A pipe, a file or a socket: not a terminal, and not /dev/null.
+    private static var isInputPiped: Bool {
+        var status = stat()
+        guard fstat(STDIN_FILENO, &status) == 0 else { return false }
+        return [S_IFIFO, S_IFREG, S_IFSOCK].contains(status.st_mode & S_IFMT)
+    }
+
+    private static func standardInput() throws(Failure) -> String {
+        let name = "standard input"
+        let bytes = try Descriptor.readAll(STDIN_FILENO, name, atMost: bytesMax)
+        guard let bytes else { throw tooLarge(name) }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw Failure(.badData, "\(name): the text is not valid UTF-8")
+        }
+        return text
+    }
+
+    private static func contents(of path: String) throws(Failure) -> [UInt8] {
+        let descriptor = try Descriptor.opened(reading: path)
+        defer { close(descriptor) }
+        guard let bytes = try Descriptor.readAll(descriptor, Printable.text(path), atMost: bytesMax) else {
+            throw tooLarge(Printable.text(path))
+        }
+        return bytes
+    }
+
+    /// Several times what maild takes unless configured otherwise: it is maild that says what is too much, this only
+    /// keeps a wrong file from filling the memory.
+    private static let bytesMax = 4 * Limits.lineBytesMax
+
+    private static func tooLarge(_ name: String) -> Failure {
+        Failure(.badData, "\(name): larger than \(Measure.text(bytes: bytesMax))")
+    }
+
+    private static func fileName(_ path: String) -> String {
+        String(path.split(separator: "/").last ?? "attachment")
+    }
+}

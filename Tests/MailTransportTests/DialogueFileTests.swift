@@ -1,0 +1,133 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailTransport
+import NIOCore
+import Testing
+
+@Suite("Sessions from files")
+struct DialogueFileTests {
+    static let folder = #filePath.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/Dialogues"
+
+    static var names: [String] { TemporaryDirectory.list(folder).filter { $0.hasSuffix(".smtp") } }
+
+    @Test("there are sessions to play")
+    func some() { #expect(Self.names.count >= 10) }
+
+    @Test("the session goes as the file has it", arguments: names)
+    func play(name: String) throws {
+        let text = try #require(TemporaryDirectory.read("\(Self.folder)/\(name)"))
+        var player = SessionPlayer()
+        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            player.play(String(line), at: number + 1)
+        }
+        player.finish()
+        #expect(player.complaints == [])
+        #expect(player.stepCount > 2)
+    }
+}
+
+/// Plays one file against a dialogue and writes down what is not as the file has it.
+private struct SessionPlayer {
+    private let exchange = Exchange()
+    private var pending: [(sender: String, recipients: [String], body: String, is8Bit: Bool)] = []
+    private var sent: [String] = []
+    private var verdictsSeen = 0
+    private(set) var stepCount = 0
+    private(set) var complaints: [String] = []
+
+    mutating func play(_ line: String, at number: Int) {
+        guard !line.isEmpty, !line.hasPrefix("#") else { return }
+        stepCount += 1
+        let parts = line.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        let value = parts.count > 1 ? String(parts[1].drop { $0 == " " }) : ""
+        switch parts[0] {
+        case "mail", "mail8": addMail(value, is8Bit: parts[0] == "mail8")
+        case "body": setBody(value)
+        case "C": expectSent(value, at: number)
+        case "verdict": expectVerdict(value, at: number)
+        case "closed": if !exchange.dialogue.isClosed { complain("the session is not closed", at: number) }
+        case "S": happens(at: number) { $0.says(value) }
+        case "lost": happens(at: number) { $0.tell { $0.connectionLost(value) } }
+        case "timeout": happens(at: number) { $0.tell { $0.timedOut() } }
+        case "quit": happens(at: number) { $0.tell { $0.quit() } }
+        default: complain("no such step: \(line)", at: number)
+        }
+    }
+
+    mutating func finish() {
+        happens(at: 0) { $0.sent() }
+        for (index, verdict) in allVerdicts.enumerated() where index >= verdictsSeen {
+            complain("left over: \(verdict)", at: 0)
+        }
+        if !pending.isEmpty { complain("a mail was never submitted", at: 0) }
+    }
+
+    private mutating func addMail(_ value: String, is8Bit: Bool) {
+        let words = value.split { " ,".contains($0) }.map(String.init)
+        pending.append((words[0], Array(words.dropFirst(2)), "test\r\n", is8Bit))
+    }
+
+    private mutating func setBody(_ value: String) {
+        var body = ""
+        var isEscaped = false
+        for character in value {
+            if isEscaped {
+                body.append(character == "r" ? "\r" : character == "n" ? "\n" : character)
+                isEscaped = false
+            } else if character == "\\" {
+                isEscaped = true
+            } else {
+                body.append(character)
+            }
+        }
+        pending[pending.count - 1].body = body
+    }
+
+    /// Something the client reacts to. What it sent before must have been expected by now.
+    private mutating func happens(at number: Int, _ step: (Exchange) -> String) {
+        for line in sent { complain("sent beyond what is expected: \(line)", at: number) }
+        sent = lines(of: step(exchange))
+        while exchange.dialogue.room > 0, let mail = pending.first {
+            pending.removeFirst()
+            sent += lines(of: exchange.submit(mail.sender, mail.recipients, ByteBuffer(string: mail.body), mail.is8Bit))
+        }
+    }
+
+    private func lines(of text: String) -> [String] {
+        text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
+    }
+
+    private mutating func expectSent(_ line: String, at number: Int) {
+        guard let first = sent.first else {
+            return complain("nothing was sent where it should be: \(line)", at: number)
+        }
+        sent.removeFirst()
+        if first != line { complain("sent \"\(first)\" instead of \"\(line)\"", at: number) }
+    }
+
+    private var allVerdicts: [String] {
+        exchange.collect()
+        return exchange.settled.flatMap { mail, verdicts, _ in
+            zip(mail.recipients, verdicts).map { recipient, verdict in
+                let reply = verdict.reply
+                let status = reply.enhanced.isEmpty ? "" : " \(reply.enhanced)"
+                return "\(recipient) \(verdict.name) \(reply.code)\(status) \(reply.text)"
+            }
+        }
+    }
+
+    private mutating func expectVerdict(_ expected: String, at number: Int) {
+        let verdicts = allVerdicts
+        guard verdictsSeen < verdicts.count else {
+            return complain("no verdict where it should be: \(expected)", at: number)
+        }
+        let verdict = verdicts[verdictsSeen]
+        verdictsSeen += 1
+        if verdict != expected { complain("verdict \"\(verdict)\" instead of \"\(expected)\"", at: number) }
+    }
+
+    private mutating func complain(_ words: String, at number: Int) {
+        complaints.append(number == 0 ? "at the end: \(words)" : "line \(number): \(words)")
+    }
+}

@@ -1,0 +1,96 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import MailTransport
+import NIOCore
+
+/// A dialogue in a test's hands: give it what the server says, get what it sends, see the verdicts.
+final class Exchange {
+    var dialogue: Dialogue
+    private var parser = ReplyParser()
+    private var submittedCount: Int64 = 0
+    /// By mail, in the order they were settled.
+    private(set) var settled: [(mail: Mail, verdicts: [Verdict], isUntouched: Bool)] = []
+
+    init(messagesMax: Int = 100) {
+        dialogue = Dialogue(ehloName: "client.example", server: "mx.example:25", messagesMax: messagesMax)
+        dialogue.connected()
+    }
+
+    /// A session that is ready, with these extensions offered.
+    convenience init(offering extensions: [String], messagesMax: Int = 100) {
+        self.init(messagesMax: messagesMax)
+        says("220 mx.example")
+        let lines = ["mx.example"] + extensions
+        for line in lines.dropLast() { says("250-\(line)") }
+        says("250 \(lines[lines.count - 1])")
+    }
+
+    static func pipelined() -> Exchange { Exchange(offering: ["PIPELINING"]) }
+    static func plain() -> Exchange { Exchange(offering: []) }
+
+    deinit {
+        dialogue.connectionLost("the test is over")
+        collect()
+    }
+
+    /// One line of the server's; what the client sends then.
+    @discardableResult
+    func says(_ line: String) -> String {
+        parser.feed(ByteBuffer(string: line + "\r\n"))
+        do {
+            while let reply = try parser.next() { dialogue.received(reply) }
+        } catch {
+            dialogue.garbled(error)
+        }
+        return sent()
+    }
+
+    /// Anything else that happens; what the client sends then.
+    func tell(_ step: (inout Dialogue) -> Void) -> String {
+        step(&dialogue)
+        return sent()
+    }
+
+    @discardableResult
+    func submit(
+        from sender: String = "a@example.org", to recipients: String..., message: String = "hi\r\n",
+        needs8Bit: Bool = false
+    ) -> String {
+        submit(sender, recipients, ByteBuffer(string: message), needs8Bit)
+    }
+
+    @discardableResult
+    func submit(_ sender: String, _ recipients: [String], _ message: ByteBuffer, _ needs8Bit: Bool = false) -> String {
+        submittedCount += 1
+        let mail = Mail(
+            job: JobID(raw: submittedCount), sender: sender, recipients: recipients, message: message,
+            needs8BitMIME: needs8Bit)
+        dialogue.submit(Delivery(mail) { _ in })
+        return sent()
+    }
+
+    /// What waits to be sent, with LF for CRLF.
+    func sent() -> String {
+        collect()
+        while dialogue.hasMoreBody { dialogue.continueBody() }
+        let text = String(buffer: dialogue.outbound)
+        dialogue.outbound.clear()
+        return String(text.map { $0 == "\r\n" ? "\n" : $0 })
+    }
+
+    /// The verdicts of all mails settled so far: "delivered 250", one a recipient.
+    var verdicts: [String] {
+        collect()
+        return settled.flatMap { $0.verdicts.map { "\($0.name) \($0.reply.code)" } }
+    }
+
+    func collect() {
+        for settlement in dialogue.settlements {
+            settled.append((settlement.delivery.mail, settlement.verdicts, settlement.isUntouched))
+            settlement.delivery.answer(Outcome(verdicts: settlement.verdicts, relay: "test"))
+        }
+        dialogue.settlements = []
+    }
+}
