@@ -13,11 +13,11 @@ BUILD := swift build -c release --explicit-target-dependency-import-check error
 help: ## explain these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# bash -m gives the script the terminal, so that Ctrl-C reaches it alone: make itself would answer with an error.
+# On a terminal bash -m gives it to the script, so that Ctrl-C reaches that alone: make would answer it with an error.
 run: ## build, start maild in a private directory and send a first e-mail; Ctrl-C ends it
 	@scripts/install-deps build run
 	@$(BUILD)
-	@bash -mc scripts/run
+	@if [ -t 0 ]; then bash -mc scripts/run; else scripts/run; fi
 
 build: ## build maild and mailctl (release) into .build/release
 	@scripts/install-deps build
@@ -30,6 +30,7 @@ test: tidy ## everything that tests the project; installs what it needs
 	.venv/bin/python -m pytest -q Tests/System
 
 tidy: ## the habits of CONTRIBUTING.md: headers, lengths, forbidden calls, links, format
+	@scripts/install-deps build tidy
 	@python3 Tests/Tidy/tidy_selftest.py
 	@python3 Tests/Tidy/tidy.py
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests

@@ -17,8 +17,9 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+/// - Parameter exclude: what the tests read by themselves, beside their sources.
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings)
 }
 
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
@@ -65,5 +66,20 @@ let package = Package(
         .executableTarget(name: "maild", dependencies: ["MailDaemon", argumentParser], swiftSettings: settings),
         .executableTarget(
             name: "mailctl", dependencies: ["MailJob", "MailWire", argumentParser], swiftSettings: settings),
+
+        tests("MailJobTests", ["MailJob"]),
+        tests("MailWireTests", ["MailJob", "MailWire"]),
+        tests("MailMessageTests", ["MailJob", "MailMessage"], exclude: ["judge.py"]),
+        tests("MailSpoolTests", ["MailJob", "MailSpool", nioCore]),
+        tests("ExpositionTests", ["Exposition"]),
+        tests("SystemdTests", ["Systemd"]),
+        tests("MailTelemetryTests", ["MailJob", "MailTelemetry", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1]),
+        tests(
+            "MailTransportTests", ["MailJob", "MailTransport", nioCore, nioPosix, nioEmbedded],
+            exclude: ["Dialogues"]),
+        tests("MailDispatchTests", ["MailJob", "MailSpool", "MailTransport", "MailDispatch", nioCore]),
+        tests("MailIntakeTests", ["MailJob", "MailWire", "MailIntake", nioCore]),
+        tests("MailDaemonTests", ["MailJob", "MailDaemon"]),
+        tests("MailctlTests", ["mailctl", "MailWire"]),
     ]
 )

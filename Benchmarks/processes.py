@@ -161,14 +161,14 @@ class FastSink(Process):
 
 
 class SMTPSink(Process):
-    """Postfix's smtp-sink; -c makes it count messages on its output."""
+    """Postfix's smtp-sink. It is not asked to count: with -c it writes a line for each message, which slows it."""
 
     name = "smtp-sink"
 
     def __init__(self, directory):
         self.port = free_port()
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        super().__init__(["smtp-sink", "-c", *user, f"127.0.0.1:{self.port}", 1024], Path(directory) / "smtp-sink.log")
+        super().__init__(["smtp-sink", *user, f"127.0.0.1:{self.port}", 1024], Path(directory) / "smtp-sink.log")
 
     def __enter__(self):
         wait_for(lambda: self.check_alive() and self.is_listening(), "smtp-sink listens")
@@ -179,6 +179,4 @@ class SMTPSink(Process):
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def messages(self):
-        """Its counter's last value: it writes `messages=N` over itself, and only at its leisure."""
-        counts = re.findall(r"mesg=(\d+)|messages?=(\d+)", Path(self.log).read_text(errors="replace"))
-        return int(max((a or b for a, b in counts), key=int, default=0))
+        return None

@@ -20,7 +20,7 @@ extension MessageWriter {
         var text = address
         let isPlain = text.withUTF8 { bytes in
             guard Mailbox.isPlainAddress(UnsafeRawBufferPointer(bytes)) else { return false }
-            foldBeforeAddress(bytes.count)
+            foldBefore(bytes.count)
             append(0x20)
             append(bytes)
             return true
@@ -33,22 +33,22 @@ extension MessageWriter {
         }
     }
 
-    /// A blank, an address of `length` octets and the comma that may follow it.
-    private mutating func foldBeforeAddress(_ length: Int) {
-        if length + 2 <= Limits.mailLineBytesWanted { foldIfNeeded(for: length + 2) }
+    /// For a blank, a piece of `length` octets and the comma that may follow it. Not right after the field's colon.
+    private mutating func foldBefore(_ length: Int) {
+        if bytes.last != 0x3A { foldIfNeeded(for: length + 2) }
     }
 
     private mutating func append(_ mailbox: Mailbox) {
         let address = mailbox.address
         if !address.utf8.allSatisfy({ $0 < 0x80 }) { hasUTF8Address = true }
         guard let name = mailbox.displayName else {
-            foldBeforeAddress(address.utf8.count)
+            foldBefore(address.utf8.count)
             append(0x20)
             append(address)
             return
         }
         appendPhrase(name, followedBy: address.utf8.count + 3)
-        foldBeforeAddress(address.utf8.count + 2)
+        foldBefore(address.utf8.count + 2)
         append(" <")
         append(address)
         append(0x3E)
@@ -59,14 +59,14 @@ extension MessageWriter {
     private mutating func appendPhrase(_ name: String, followedBy rest: Int) {
         let traits = HeaderText(name)
         let quoted = traits.hasNonASCII || traits.hasControl || traits.looksEncoded ? nil : Self.quoted(name)
-        guard let quoted, quoted.count <= EncodedWord.charactersMax else {
+        guard let quoted, quoted.count <= HeaderWords.firstWordMax else {
             foldForEncodedWord(blanks: 1)
             append(0x20)
             appendEncodedWords(Array(name.utf8)[...])
             return
         }
-        let whole = 1 + quoted.count + rest
-        foldIfNeeded(for: whole <= Limits.mailLineBytesWanted ? whole : 1 + quoted.count)
+        let whole = quoted.count + rest
+        foldBefore(whole + 2 <= Limits.mailLineBytesWanted ? whole : quoted.count)
         append(0x20)
         append(quoted)
     }

@@ -75,16 +75,16 @@ extension MessageWriter {
         endLine()
     }
 
-    /// RFC 5322 §2.2.3: folded before blanks, at 78 octets where that can be.
+    /// RFC 5322 §2.2.3: folded before blanks, at 78 octets where that can be, but not right after the colon: some
+    /// readers take that fold for a blank of the text.
     mutating func appendWords(_ words: HeaderWords) {
         for (index, word) in words.list.enumerated() {
             let blanks = index == 0 ? words.bytes[..<0] : words.bytes[word.blanks]
             let content = words.bytes[word.content]
-            let length = max(blanks.count, 1) + content.count
             if word.isEncoded {
                 foldForEncodedWord(blanks: max(blanks.count, 1))
-            } else if index > 0 || length <= Limits.mailLineBytesWanted {
-                foldIfNeeded(for: length)
+            } else if index > 0 {
+                foldIfNeeded(for: blanks.count + content.count)
             }
             if index == 0 { append(0x20) } else { append(blanks) }
             if word.isEncoded { appendEncodedWords(content) } else { append(content) }

@@ -21,6 +21,9 @@ struct HeaderWords {
     /// With a field's name before it or an encoded word after it, such a word still fits into the 998 octets of a line.
     static let wordOctetsMax = 900
 
+    /// `Reply-To: `, the longest name of ours, and such a word are 78 octets.
+    static let firstWordMax = 68
+
     let bytes: [UInt8]
     private(set) var list: [Word] = []
 
@@ -67,6 +70,8 @@ struct HeaderWords {
         if word.contains(where: { $0 >= 0x80 }) { return true }
         guard encoding == .whereNeededToShow else { return false }
         let looksEncoded = zip(word, word.dropFirst()).contains { $0 == 0x3D && $1 == 0x3F }
-        return looksEncoded || content.count >= EncodedWord.lineCharactersMax
+        // The first word shares its line with the field's name.
+        let room = content.lowerBound == 0 ? Self.firstWordMax : Limits.mailLineBytesWanted - 2
+        return looksEncoded || content.count > room
     }
 }

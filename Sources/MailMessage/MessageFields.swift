@@ -70,7 +70,8 @@ package struct ComposedMessage: Sendable {
     package var needsSMTPUTF8: Bool
 }
 
-/// Why no message can be made. `field` is named as in docs/protocol.md: `subject`, `headers.X-Id`, `attachments[0].cid`.
+/// Why no message can be made. `field` is named as in docs/protocol.md: `subject`, `headers.X-Id`,
+/// `attachments[0].cid`.
 package struct ComposeError: Error, Hashable, CustomStringConvertible {
     package let field: String
     package let reason: String

@@ -9,10 +9,12 @@ extension MessageWriter {
     /// Never an encoded word: RFC 2047 §5 forbids them in parameters.
     mutating func appendParameter(_ name: StaticString, _ value: String) {
         append(0x3B)
-        let isASCII = value.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
-        let quoted = isASCII ? QuotedString.encode(value) : []
+        let traits = HeaderText(value)
+        // Some readers decode what looks like an encoded word even here.
+        let isPlain = !traits.hasNonASCII && !traits.looksEncoded
+        let quoted = isPlain ? QuotedString.encode(value) : []
         let length = name.utf8CodeUnitCount + 2 + quoted.count
-        guard isASCII, length <= Limits.mailLineBytesWanted else {
+        guard isPlain, length <= Limits.mailLineBytesWanted else {
             return appendExtended(name, Array(value.utf8))
         }
         foldIfNeeded(for: length)

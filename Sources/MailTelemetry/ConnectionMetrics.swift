@@ -5,7 +5,7 @@ import Exposition
 import Synchronization
 
 /// The connections of clients and to relays.
-struct ConnectionMetrics {
+final class ConnectionMetrics: Sendable {
     let clients: Counter
     private let clientsOpen: Gauge
     let clientsRefused: [String: Counter]

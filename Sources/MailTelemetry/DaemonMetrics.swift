@@ -5,7 +5,7 @@ import Exposition
 import MailJob
 
 /// The daemon as a whole.
-struct DaemonMetrics {
+final class DaemonMetrics: Sendable {
     private let buildInfo: Family<Gauge>
     private let ready: Gauge
     private let paused: Gauge

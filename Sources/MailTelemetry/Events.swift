@@ -59,6 +59,8 @@ package struct Totals: Equatable, Sendable {
     package var failed = 0
     package var expired = 0
     package var cancelled = 0
+
+    package init() {}
 }
 
 extension Events {

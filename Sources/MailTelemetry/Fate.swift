@@ -48,7 +48,8 @@ extension JournalLine {
     }
 
     mutating func add(_ job: JobID) {
-        for index in 0..<JobID.textLength { add(byte: job.digit(index)) }
+        // Thirteen characters fit into a String without an allocation.
+        add(job.description)
     }
 
     /// Where a `Throttle` kept others silent before this line.

@@ -4,11 +4,11 @@
 import NIOHTTP1
 
 /// What a request is answered with, before it is known whether the body is wanted.
-struct HTTPAnswer {
-    var status: HTTPResponseStatus
-    var type: String
-    var body: [UInt8]
-    var extra: [(name: String, value: String)] = []
+package struct HTTPAnswer {
+    package var status: HTTPResponseStatus
+    package var type: String
+    package var body: [UInt8]
+    package var extra: [(name: String, value: String)] = []
 
     static func text(_ status: HTTPResponseStatus, _ text: String) -> HTTPAnswer {
         HTTPAnswer(status: status, type: "text/plain; charset=utf-8", body: Array("\(text)\n".utf8))

@@ -5,7 +5,7 @@ import Exposition
 import MailJob
 
 /// Jobs from their acceptance to their end, by kind.
-struct JobMetrics {
+final class JobMetrics: Sendable {
     /// The errors of docs/protocol.md.
     static let errors = [
         "parse_error", "line_too_long", "invalid_job", "unknown_type", "quota_exceeded", "queue_full", "read_only",

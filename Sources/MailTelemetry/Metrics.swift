@@ -4,6 +4,8 @@
 import Exposition
 
 /// All metrics of maild. The parts are fed by `Events` as things happen, and by `set` with how things stand.
+///
+/// They are classes because reading a field of a struct of many arrays may copy, and count the owners of, all of them.
 package final class Metrics: Sendable {
     let registry = Registry()
     let workers: WorkerMetrics

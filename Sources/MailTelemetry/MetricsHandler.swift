@@ -8,12 +8,12 @@ import NIOHTTP1
 ///
 /// The next answer is made only when the last one has left, so that a client that asks and never reads costs one answer
 /// and not a thousand.
-final class MetricsHandler: ChannelInboundHandler {
-    typealias InboundIn = HTTPServerRequestPart
-    typealias OutboundOut = HTTPServerResponsePart
+package final class MetricsHandler: ChannelInboundHandler {
+    package typealias InboundIn = HTTPServerRequestPart
+    package typealias OutboundOut = HTTPServerResponsePart
 
     /// Requests that wait for their turn. Neither Prometheus nor a browser sends a second one before the answer.
-    static let waitingMax = 16
+    package static let waitingMax = 16
 
     private let routes: MetricsRoutes
     private let bound: RequestBound
@@ -27,7 +27,7 @@ final class MetricsHandler: ChannelInboundHandler {
         self.bound = bound
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head(let head): incoming = head
         case .body: break
@@ -38,7 +38,7 @@ final class MetricsHandler: ChannelInboundHandler {
         }
     }
 
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case ChannelEvent.inputClosed = event {
             isClosing = true
             if !isAnswering { context.close(promise: nil) }
@@ -47,7 +47,7 @@ final class MetricsHandler: ChannelInboundHandler {
     }
 
     /// The connection broke, or what came was no HTTP and has been answered.
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
     private func received(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         guard isAnswering else { return answer(head, context) }

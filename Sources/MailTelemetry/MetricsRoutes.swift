@@ -5,12 +5,17 @@ import Exposition
 import NIOHTTP1
 
 /// What is served under which path. No I/O: a request's line in, an answer out.
-struct MetricsRoutes: Sendable {
-    let events: Events
-    let gauges: any GaugeSource
+package struct MetricsRoutes: Sendable {
+    private let events: Events
+    private let gauges: any GaugeSource
+
+    package init(events: Events, gauges: any GaugeSource) {
+        self.events = events
+        self.gauges = gauges
+    }
 
     /// `uri` is the request's target; a query is ignored. `accept` is the value of the header of that name.
-    func answer(_ method: HTTPMethod, _ uri: String, accept: String = "") -> HTTPAnswer {
+    package func answer(_ method: HTTPMethod, _ uri: String, accept: String = "") -> HTTPAnswer {
         guard let page = page(uri.prefix { $0 != "?" && $0 != "#" }, accept) else {
             return .text(.notFound, "not found: there are /, /metrics, /status.json, /-/ready and /-/healthy")
         }

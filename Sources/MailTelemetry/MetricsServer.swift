@@ -16,7 +16,7 @@ package final class MetricsServer: Sendable {
         self.init(events: events, gauges: gauges, times: RequestTimes(), on: loop)
     }
 
-    init(events: Events, gauges: some GaugeSource, times: RequestTimes, on loop: any EventLoop) {
+    package init(events: Events, gauges: some GaugeSource, times: RequestTimes, on loop: any EventLoop) {
         self.loop = loop
         self.times = times
         routes = MetricsRoutes(events: events, gauges: gauges)
@@ -61,7 +61,7 @@ package final class MetricsServer: Sendable {
     }
 
     /// Puts the handlers into a new connection's channel.
-    static func furnish(
+    package static func furnish(
         _ channel: any Channel, _ routes: MetricsRoutes, _ times: RequestTimes, _ connections: OpenConnections
     ) throws {
         let pipeline = channel.pipeline.syncOperations

@@ -4,13 +4,15 @@
 import NIOCore
 
 /// The connections of the metrics server, and their bound. Belongs to the event loop.
-final class OpenConnections {
+package final class OpenConnections {
     /// Prometheus needs one, a browser six; many more are somebody's mistake.
-    static let connectionsMax = 64
+    package static let connectionsMax = 64
 
     var listeners: [any Channel] = []
     /// In the order in which they came.
     private var open: [(channel: any Channel, bound: RequestBound)] = []
+
+    package init() {}
 
     /// Over the bound, the connection that has been silent for longest makes room; where none is, the new one goes.
     func add(_ channel: any Channel, _ bound: RequestBound) {

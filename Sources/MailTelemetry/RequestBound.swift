@@ -4,13 +4,15 @@
 import NIOCore
 
 /// How long a client may take for what.
-struct RequestTimes: Sendable {
+package struct RequestTimes: Sendable {
     /// From the first byte of a request to its last.
-    var request = TimeAmount.seconds(10)
+    package var request = TimeAmount.seconds(10)
     /// Without a request: longer than Prometheus' usual interval of a minute, so that it can keep its connection.
-    var silence = TimeAmount.seconds(120)
+    package var silence = TimeAmount.seconds(120)
     /// For an answer to be read.
-    var answer = TimeAmount.seconds(30)
+    package var answer = TimeAmount.seconds(30)
+
+    package init() {}
 }
 
 /// Bounds what a client may cost: bytes of a request and time. Stands before the HTTP decoder and sees plain bytes.

@@ -7,7 +7,7 @@ enum StatusPageScript {
         'use strict';
         (() => {
           const pointsMax = 120, series = {}, samples = [];
-          const whole = new Intl.NumberFormat('en'), tenths = new Intl.NumberFormat('en', {maximumFractionDigits: 1});
+          const whole = new Intl.NumberFormat('en', {maximumFractionDigits: 0}), tenths = new Intl.NumberFormat('en', {maximumFractionDigits: 1});
           const element = id => document.getElementById(id);
           const put = (id, text) => { const e = element(id); if (e.textContent !== text) e.textContent = text; };
           const rate = x => (x < 10 ? tenths : whole).format(x);

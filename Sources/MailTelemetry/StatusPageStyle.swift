@@ -16,7 +16,7 @@ enum StatusPageStyle {
         header { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: baseline; }
         h1 { font-size: 1.5rem; margin: 0; }
         h2 { font-size: 1rem; margin: 1.75rem 0 .5rem; }
-        h3 { font-size: .875rem; font-weight: 500; margin: 0; color: var(--faint); }
+        h3 { font-size: .8125rem; font-weight: 500; margin: 0; color: var(--faint); }
         p { margin: 0; }
         a { color: var(--line); }
         .faint { color: var(--faint); font-size: .875rem; }
@@ -28,7 +28,7 @@ enum StatusPageStyle {
         .notice { padding: .75rem; border: 1px solid var(--rule); border-radius: .5rem; margin-top: 1rem; }
         .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
           white-space: nowrap; }
-        .figures { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); }
+        .figures { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
         .figure { background: var(--card); border: 1px solid var(--rule); border-radius: .5rem; padding: .75rem;
           min-width: 0; }
         .value { font-size: 1.75rem; font-weight: 600; line-height: 1.3; white-space: nowrap; }

@@ -4,7 +4,7 @@
 import Exposition
 
 /// The spool.
-struct StoreMetrics {
+final class StoreMetrics: Sendable {
     let bytes: Gauge
     let commitSeconds: Histogram
     let commitRows: Histogram

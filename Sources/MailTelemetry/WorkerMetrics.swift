@@ -5,7 +5,7 @@ import Exposition
 import Synchronization
 
 /// The four metrics that the design began with, and the pool's own.
-struct WorkerMetrics {
+final class WorkerMetrics: Sendable {
     /// A label with a value for each of a thousand workers would cost Prometheus more than it tells anybody.
     static let numbersMax = 64
 
@@ -18,17 +18,13 @@ struct WorkerMetrics {
     private let processTime: [Histogram]
     private let processedFamily: Family<Counter>
     private let processTimeFamily: Family<Histogram>
-    private let shown = Shown()
+    private let shown = Atomic(0)
     private let running: [Gauge]
     private let able: [Gauge]
     private let idle: Gauge
     private let busy: Gauge
     private let target: Gauge
     let busySeconds: Counter
-
-    private final class Shown: Sendable {
-        let slots = Atomic(0)
-    }
 
     init(_ registry: Registry, kinds: [String], workerLabel: Bool) {
         let labels = (workerLabel ? ["worker_id"] : []) + ["type"]
@@ -62,8 +58,8 @@ struct WorkerMetrics {
     /// Workers 0 to `count - 1` are there, with or without a job so far.
     func show(count: Int) {
         let wanted = min(count, slots.count)
-        guard workerLabel, wanted > shown.slots.load(ordering: .relaxed) else { return }
-        shown.slots.store(wanted, ordering: .relaxed)
+        guard workerLabel, wanted > shown.load(ordering: .relaxed) else { return }
+        shown.store(wanted, ordering: .relaxed)
         for slot in slots[..<wanted] {
             for kind in kinds {
                 processedFamily.show([slot, kind])

@@ -5,6 +5,9 @@ import MailJob
 
 /// Judges fields that hold addresses.
 enum EmailAddresses {
+    /// With its name; more is no address, and would take its time to be taken apart.
+    static let mailboxBytesMax = Limits.mailLineBytesMax
+
     @inline(__always)
     static func checkOne(
         _ member: JSONMember, _ field: String, in line: UnsafeRawBufferPointer
@@ -13,6 +16,9 @@ enum EmailAddresses {
         if !text.escaped, text.ascii {
             let bytes = UnsafeRawBufferPointer(rebasing: line[text.range])
             if Mailbox.isPlainAddress(bytes) || isPlainMailbox(bytes) { return }
+        }
+        if text.range.count > mailboxBytesMax {
+            throw .invalid(field, "longer than \(mailboxBytesMax) bytes", in: line)
         }
         try parse(text, field, in: line)
     }
@@ -45,7 +51,9 @@ enum EmailAddresses {
         _ member: JSONMember, _ field: String, atMost max: Int, in line: UnsafeRawBufferPointer
     ) throws(WireError) -> Int {
         if member.kind == .array { return try checkList(member, field, atMost: max, in: line) }
-        guard member.kind == .string else { throw .mustBe("an address or a list of addresses", field, member, in: line) }
+        guard member.kind == .string else {
+            throw .mustBe("an address or a list of addresses", field, member, in: line)
+        }
         try checkOne(member, field, in: line)
         return 1
     }

@@ -3,12 +3,15 @@
 
 /// Judges the field `attachments`.
 enum EmailAttachments {
+    /// Parts of a message; more is a mistake, and each has its price in memory.
+    static let attachmentsMax = 1000
     static let cidBytesMax = 200
     static let contentTypeBytesMax = 900
 
     static func check(_ member: JSONMember, in line: UnsafeRawBufferPointer) throws(WireError) {
         guard member.kind == .array else { throw .mustBe("a list of objects", "attachments", member, in: line) }
         for (index, element) in member.elements(in: line).enumerated() {
+            if index == attachmentsMax { throw .invalid("attachments", "more than \(attachmentsMax)", in: line) }
             try check(element, at: "attachments[\(index)]", in: line)
         }
     }

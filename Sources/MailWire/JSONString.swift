@@ -171,7 +171,8 @@ extension JSONText {
             sink.append(contentsOf: run[..<stop])
             place = stop
             if place < range.upperBound {
-                sink.append(contentsOf: UTF8.encode(Self.unescaped(bytes, at: &place, end: range.upperBound)) ?? .init())
+                let character = Self.unescaped(bytes, at: &place, end: range.upperBound)
+                sink.append(contentsOf: UTF8.encode(character) ?? .init())
             }
         }
     }

@@ -60,7 +60,10 @@ package struct JournalLine {
         text.withUTF8Buffer { bytes.append(contentsOf: $0) }
     }
 
-    package mutating func add(_ text: String) { bytes.append(contentsOf: text.utf8) }
+    package mutating func add(_ text: String) {
+        var text = text
+        text.withUTF8 { bytes.append(contentsOf: $0) }
+    }
 
     package mutating func add(byte: UInt8) { bytes.append(byte) }
 

@@ -36,7 +36,7 @@ package struct PlainText: JournalSink {
     private func append(field: UnsafeRawBufferPointer, to text: inout [UInt8]) {
         if field.starts(with: Self.message) {
             text.append(UInt8(ascii: " "))
-            Self.append(field.dropFirst(Self.message.count), escapedInto: &text)
+            Self.append(Self.part(field, from: Self.message.count), escapedInto: &text)
         } else if field.starts(with: fieldPrefix), let equals = field.firstIndex(of: UInt8(ascii: "=")) {
             guard !field.starts(with: "MESSAGE_ID=".utf8) else { return }
             text.append(UInt8(ascii: " "))
@@ -44,11 +44,15 @@ package struct PlainText: JournalSink {
                 text.append(byte >= 0x41 && byte <= 0x5A ? byte + 32 : byte)
             }
             text.append(UInt8(ascii: "="))
-            Self.append(value: field[(equals + 1)...], to: &text)
+            Self.append(value: Self.part(field, from: equals + 1), to: &text)
         }
     }
 
-    private static func append(value: Slice<UnsafeRawBufferPointer>, to text: inout [UInt8]) {
+    private static func part(_ bytes: UnsafeRawBufferPointer, from start: Int) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: bytes[start...])
+    }
+
+    private static func append(value: UnsafeRawBufferPointer, to text: inout [UInt8]) {
         let plain = !value.isEmpty && value.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != 0x7F }
         if plain {
             text.append(contentsOf: value)
@@ -62,8 +66,10 @@ package struct PlainText: JournalSink {
     /// Control characters are written as `\n`, `\r`, `\t` or `\x1B`: no value can begin a line of its own or steer a
     /// terminal.
     private static func append(
-        _ bytes: Slice<UnsafeRawBufferPointer>, escapedInto text: inout [UInt8], quoted: Bool = false
+        _ bytes: UnsafeRawBufferPointer, escapedInto text: inout [UInt8], quoted: Bool = false
     ) {
+        // Nearly every text is written as it is.
+        guard quoted || !bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { return text.append(contentsOf: bytes) }
         for byte in bytes {
             switch byte {
             case 0x0A: text.append(contentsOf: "\\n".utf8)

@@ -64,6 +64,15 @@ struct AddressFieldTests {
         #expect(lines.field("To") == "a@e.org, Ann <\(address)>, \(address)")
     }
 
+    @Test("RFC 5322 §2.1.1: many of the longest addresses do not add up to a long line")
+    func longAddresses() throws {
+        let domain = (0..<3).map { _ in String(repeating: "d", count: 62) }.joined(separator: ".")
+        let addresses = (10..<60).map { "\($0)\(String(repeating: "l", count: 62))@\(domain)" }
+        let lines = try Lines(.sample { ($0.to, $0.cc) = (addresses, addresses.map { "Ann <\($0)>" }) })
+        #expect(lines.field("To") == addresses.joined(separator: ", "))
+        #expect(lines.lineLengths.allSatisfy { $0 < 300 })
+    }
+
     @Test("RFC 5322 §3.6.3: where all recipients are blind, To is an empty group")
     func undisclosed() throws {
         let lines = try Lines(.sample { $0.to = [] })

@@ -20,10 +20,17 @@ struct ParameterTests {
             ("report.pdf", "filename=\"report.pdf\""), ("a b.txt", "filename=\"a b.txt\""),
             ("a\"b\\c/d.txt", #"filename="a\"b\\c/d.txt""#), ("../../etc/passwd", "filename=\"../../etc/passwd\""),
             ("übersicht.pdf", "filename*=utf-8''%C3%BCbersicht.pdf"), ("a'b%*é", "filename*=utf-8''a%27b%25%2A%C3%A9"),
-            ("=?utf-8?q?x?=", "filename=\"=?utf-8?q?x?=\""),
+            ("=?utf-8?q?x?=", "filename*=utf-8''%3D%3Futf-8%3Fq%3Fx%3F%3D"),
         ])
     func names(name: String, parameter: String) throws {
         #expect(try disposition(name).whole == "Content-Disposition: attachment; \(parameter)")
+    }
+
+    @Test(
+        "RFC 2047 §5: no encoded word stands in a parameter, nor what looks like one",
+        arguments: ["é", "=?utf-8?q?x?="])
+    func noEncodedWords(name: String) throws {
+        #expect(try !disposition(name).whole.contains("=?"))
     }
 
     @Test("without a name there is no parameter", arguments: [nil, ""] as [String?])

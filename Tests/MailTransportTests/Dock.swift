@@ -7,7 +7,7 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-/// A relay's world without sockets: an embedded loop, channels that the test plays the server of, and a ledger of answers.
+/// A relay's world without sockets: an embedded loop, channels whose server the test plays, and a ledger of answers.
 final class Dock {
     let loop = EmbeddedEventLoop()
     private(set) var channels: [EmbeddedChannel] = []

@@ -22,8 +22,8 @@ import Testing
         (job(#""headers":{"message-id":"<a@[192.0.2.1]>","DATE":"1 Jan 2026 00:00 GMT","In-Reply-To":"<x@y>"}"#), 1),
         (job(#""headers":{"From-Here":"a","Toto":"b","Contents":"c","Resent-To":"d@e.f"}"#), 1),
         (job(#""attachments":[]"#), 1),
-        (job(#""attachments":[{"name":"","data":""},{"name":"é.pdf","data":"QQ==","content_type":"application/pdf"}]"#), 1),
-        (job(#""attachments":[{"name":"a","data":"QUJD","cid":"logo@x","content_type":"text/plain; charset=\"u\\\"8\""}]"#), 1),
+        (job(#""attachments":[{"name":"","data":""},{"name":"é","data":"QQ==","content_type":"a/pdf"}]"#), 1),
+        (job(#""attachments":[{"name":"a","data":"QUJD","cid":"l@x","content_type":"a/b; c=\"u\\\"8\"; d=e"}]"#), 1),
         (job(#""attachments":[{"name":"a","data":"+\/+\/QU\u004aD"}]"#), 1),
         (job(#""envelope":{"from":"bounce@example.org","to":["x@example.com","y@example.com"]}"#), 2),
         (job(#""envelope":{"from":""}"#), 1), (job(#""envelope":{"to":["x@example.com"]}"#), 1),
@@ -69,38 +69,85 @@ import Testing
         #expect(refusal(line) == WireError(.invalidJob, message, field: field))
     }
 
+    /// Fields, the one to blame, and what is said of it.
     static let nested: [(String, String, String)] = [
-        (#""headers":{"X-Foo":5}"#, "headers.X-Foo", "headers.X-Foo: must be a string, not 5"),
-        (#""headers":{"X-Foo":null}"#, "headers.X-Foo", "headers.X-Foo: must be a string, not null"),
-        (#""headers":{"Date":"now"}"#, "headers.Date", #"headers.Date: must be a date as "Mon, 23 Nov 2026 13:00:00 +0100", not "now""#),
-        (#""headers":{"Message-ID":"x"}"#, "headers.Message-ID", #"headers.Message-ID: must be of the form <left@right>, not "x""#),
-        (#""headers":{"Message-ID":"<a@b>","message-id":"<a@c>"}"#, "headers.message-id", "headers.message-id: given twice"),
-        (#""headers":{"X Foo":"a"}"#, "headers", #"headers: "X Foo" is no name of a header field of at most 75 characters"#),
-        (#""attachments":["a"]"#, "attachments[0]", #"attachments[0]: must be an object, not "a""#),
-        (#""attachments":[{"data":""}]"#, "attachments[0].name", "attachments[0].name: missing"),
-        (#""attachments":[{"name":"a","data":""},{"name":"b"}]"#, "attachments[1].data", "attachments[1].data: missing"),
-        (#""attachments":[{"name":5,"data":""}]"#, "attachments[0].name", "attachments[0].name: must be a string, not 5"),
-        (#""attachments":[{"name":"a\nb","data":""}]"#, "attachments[0].name", "attachments[0].name: has a control character"),
-        (#""attachments":[{"name":"a\u0085b","data":""}]"#, "attachments[0].name", "attachments[0].name: has a control character"),
-        (#""attachments":[{"name":"a","data":5}]"#, "attachments[0].data", "attachments[0].data: must be a string, not 5"),
-        (#""attachments":[{"name":"a","data":"QQ"}]"#, "attachments[0].data", #"attachments[0].data: must be base64 with its padding and nothing else, not "QQ""#),
-        (#""attachments":[{"name":"a","data":"","cid":5}]"#, "attachments[0].cid", "attachments[0].cid: must be a string, not 5"),
-        (#""attachments":[{"name":"a","data":"","cid":"a b"}]"#, "attachments[0].cid", #"attachments[0].cid: must be 1 to 200 printable ASCII characters without blanks or <>, not "a b""#),
-        (#""attachments":[{"name":"a","data":"","content_type":5}]"#, "attachments[0].content_type", "attachments[0].content_type: must be a string, not 5"),
-        (#""attachments":[{"name":"a","data":"","content_type":"pdf"}]"#, "attachments[0].content_type", #"attachments[0].content_type: must be of the form type/subtype; name=value, not "pdf""#),
-        (#""attachments":[{"name":"a","data":"","content_type":"Multipart/mixed"}]"#, "attachments[0].content_type", "attachments[0].content_type: may not be a multipart"),
-        (#""attachments":[{"name":"a","data":"","size":5}]"#, "attachments[0].size", "attachments[0].size: unknown field"),
-        (#""envelope":{"from":5}"#, "envelope.from", "envelope.from: must be an address, not 5"),
-        (#""envelope":{"from":" "}"#, "envelope.from", #"envelope.from: " " is empty"#),
-        (#""envelope":{"to":"x@b.c"}"#, "envelope.to", #"envelope.to: must be a list of addresses, not "x@b.c""#),
-        (#""envelope":{"to":[""]}"#, "envelope.to", #"envelope.to: "" is empty"#),
-        (#""envelope":{"to":[]}"#, "envelope.to", "envelope.to: at least one recipient is needed"),
-        (#""envelope":{"cc":[]}"#, "envelope.cc", "envelope.cc: unknown field"),
+        (#""headers":{"X-Foo":5}"#, "headers.X-Foo", "must be a string, not 5"),
+        (#""headers":{"X-Foo":null}"#, "headers.X-Foo", "must be a string, not null"),
+        (
+            #""headers":{"Date":"now"}"#, "headers.Date",
+            #"must be a date as "Mon, 23 Nov 2026 13:00:00 +0100", not "now""#
+        ),
+        (#""headers":{"Message-ID":"x"}"#, "headers.Message-ID", #"must be of the form <left@right>, not "x""#),
+        (#""headers":{"Message-ID":"<a@b>","message-id":"<a@c>"}"#, "headers.message-id", "given twice"),
+        (#""headers":{"X Y":"a"}"#, "headers", #""X Y" is no name of a header field of at most 75 characters"#),
+        (#""attachments":["a"]"#, "attachments[0]", #"must be an object, not "a""#),
+        (#""attachments":[{"data":""}]"#, "attachments[0].name", "missing"),
+        (#""attachments":[{"name":"a","data":""},{"name":"b"}]"#, "attachments[1].data", "missing"),
+        (#""envelope":{"from":5}"#, "envelope.from", "must be an address, not 5"),
+        (#""envelope":{"from":" "}"#, "envelope.from", #"" " is empty"#),
+        (#""envelope":{"to":"x@b.c"}"#, "envelope.to", #"must be a list of addresses, not "x@b.c""#),
+        (#""envelope":{"to":[""]}"#, "envelope.to", #""" is empty"#),
+        (#""envelope":{"to":[]}"#, "envelope.to", "at least one recipient is needed"),
+        (#""envelope":{"cc":[]}"#, "envelope.cc", "unknown field"),
     ]
 
     @Test("what is wrong inside a field is named with its path", arguments: nested)
     func refusesNested(_ fields: String, _ field: String, _ message: String) {
-        #expect(refusal(job(fields)) == WireError(.invalidJob, message, field: field))
+        #expect(refusal(job(fields)) == WireError(.invalidJob, "\(field): \(message)", field: field))
+    }
+
+    static let attachments: [(String, String, String)] = [
+        (#""name":5,"data":"""#, "name", "must be a string, not 5"),
+        (#""name":"a\nb","data":"""#, "name", "has a control character"),
+        (#""name":"a\u0085b","data":"""#, "name", "has a control character"),
+        (#""name":"a","data":5"#, "data", "must be a string, not 5"),
+        (#""name":"a","data":"QQ""#, "data", #"must be base64 with its padding and nothing else, not "QQ""#),
+        (#""name":"a","data":"","cid":5"#, "cid", "must be a string, not 5"),
+        (
+            #""name":"a","data":"","cid":"a b""#, "cid",
+            #"must be 1 to 200 printable ASCII characters without blanks or <>, not "a b""#
+        ),
+        (#""name":"a","data":"","content_type":5"#, "content_type", "must be a string, not 5"),
+        (
+            #""name":"a","data":"","content_type":"pdf""#, "content_type",
+            #"must be of the form type/subtype; name=value, not "pdf""#
+        ),
+        (#""name":"a","data":"","content_type":"Multipart/mixed""#, "content_type", "may not be a multipart"),
+        (#""name":"a","data":"","size":5"#, "size", "unknown field"),
+    ]
+
+    @Test("what is wrong with an attachment is named with its number", arguments: attachments)
+    func refusesAttachments(_ members: String, _ member: String, _ message: String) {
+        let field = "attachments[1].\(member)"
+        let error = refusal(job(#""attachments":[{"name":"a","data":""},{\#(members)}]"#))
+        #expect(error == WireError(.invalidJob, "\(field): \(message)", field: field))
+    }
+
+    static let contentTypes: [(String, Bool)] = [
+        ("a/b", true), ("a/b;c=d", true), ("a/b ; c=d; e=f", true), ("a/b; c=\\\"\\\"", true), ("", false),
+        ("a", false),
+        ("a/", false), ("/b", false), ("a/b/c", false), ("a/b;", false), ("a/b; c", false), ("a/b; c=", false),
+        ("a/b; c=\\\"", false), ("a/b c", false), ("é/b", false), ("a/b; c=é", false), ("a/b (c)", false),
+    ]
+
+    @Test("RFC 2045 §5.1: a content type is one", arguments: contentTypes)
+    func judgesContentTypes(_ type: String, _ isValid: Bool) {
+        let error = refusal(job(#""attachments":[{"name":"a","data":"","content_type":"\#(type)"}]"#))
+        #expect((error == nil) == isValid)
+    }
+
+    @Test("at most 1000 attachments, and addresses of at most 998 bytes with their names")
+    func bounds() {
+        func attachments(_ count: Int) -> String {
+            let list = repeatElement(#"{"name":"","data":""}"#, count: count).joined(separator: ",")
+            return job(#""attachments":[\#(list)]"#)
+        }
+        #expect(refusal(attachments(1000)) == nil)
+        #expect(refusal(attachments(1001))?.field == "attachments")
+        let name = String(repeating: "é ", count: 330)
+        #expect(refusal(job(#""cc":"\#(name)<a@b.c>""#)) == nil)
+        let error = WireError(.invalidJob, "cc: longer than 998 bytes", field: "cc")
+        #expect(refusal(job(#""cc":"\#(name)é <a@b.c>""#)) == error)
     }
 
     static let incomplete: [(String, String, String)] = [
@@ -114,7 +161,10 @@ import Testing
         (#"{"raw":"A: b\n","from":"app@example.org"}"#, "envelope", "envelope: missing, raw needs it"),
         (#"{"raw":"A: b\n","envelope":{"from":""}}"#, "envelope.to", "envelope.to: missing, raw needs it"),
         (#"{"raw":"A: b\n","envelope":{"to":["a@b.c"]}}"#, "envelope.from", "envelope.from: missing"),
-        (#"{"raw":"A: b\n","envelope":{"from":"","to":[]}}"#, "envelope.to", "envelope.to: at least one recipient is needed"),
+        (
+            #"{"raw":"A: b\n","envelope":{"from":"","to":[]}}"#, "envelope.to",
+            "envelope.to: at least one recipient is needed"
+        ),
         (#"{"raw":"","envelope":{"from":"","to":["a@b.c"]}}"#, "raw", "raw: is empty"),
         (#"{"raw":"Hello\n","envelope":{"from":"","to":["a@b.c"]}}"#, "raw", "raw: does not begin with a header field"),
         (#"{"raw":": b\n","envelope":{"from":"","to":["a@b.c"]}}"#, "raw", "raw: does not begin with a header field"),
@@ -145,7 +195,8 @@ import Testing
         let tooMany = WireError(.invalidJob, "to: 4 recipients, but 3 at most", field: "to")
         #expect(refusal(line(2, 2), recipientsMax: 3) == tooMany)
         #expect(refusal(line(2, 2, #","envelope":{"to":["x@b.c"]}"#), recipientsMax: 3) == tooMany)
-        #expect(refusal(line(4, 0), recipientsMax: 3) == WireError(.invalidJob, "to: more than 3 addresses", field: "to"))
+        let tooLong = WireError(.invalidJob, "to: more than 3 addresses", field: "to")
+        #expect(refusal(line(4, 0), recipientsMax: 3) == tooLong)
         #expect(refusal(line(0, 4), recipientsMax: 3)?.field == "cc")
         #expect(refusal(line(1000, 0)) == nil)
         #expect(refusal(line(1001, 0))?.field == "to")

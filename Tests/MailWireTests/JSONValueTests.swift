@@ -22,8 +22,9 @@ import Testing
 
     @Test("strings are escaped as little as JSON allows")
     func escapes() {
-        #expect(JSONValue.string("a\"b\\c/d\u{8}\u{9}\u{A}\u{C}\u{D}\u{0}\u{1B}é😀\u{7F}").text
-            == "\"a\\\"b\\\\c/d\\b\\t\\n\\f\\r\\u0000\\u001bé😀\u{7F}\"")
+        #expect(
+            JSONValue.string("a\"b\\c/d\u{8}\u{9}\u{A}\u{C}\u{D}\u{0}\u{1B}é😀\u{7F}").text
+                == "\"a\\\"b\\\\c/d\\b\\t\\n\\f\\r\\u0000\\u001bé😀\u{7F}\"")
         #expect(JSONValue.string("").text == "\"\"")
         #expect(JSONValue.number(.infinity).text == "null")
         #expect(JSONValue.number(.nan).text == "null")

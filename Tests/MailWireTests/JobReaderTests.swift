@@ -41,46 +41,56 @@ import Testing
     }
 
     static let refused: [(String, String, String)] = [
-        (#""ref":5"#, "ref", "ref: must be a string, not 5"),
-        (#""ref":null"#, "ref", "ref: must be a string, not null"),
-        (#""ref":"a\nb""#, "ref", #"ref: must be without CR, LF and NUL, not "a\nb""#),
-        (#""ref":"\u0000""#, "ref", #"ref: must be without CR, LF and NUL, not "\u0000""#),
-        (#""priority":10"#, "priority", "priority: must be an integer from 0 to 9, not 10"),
-        (#""priority":-1"#, "priority", "priority: must be an integer from 0 to 9, not -1"),
-        (#""priority":4.0"#, "priority", "priority: must be an integer from 0 to 9, not 4.0"),
-        (#""priority":"high""#, "priority", #"priority: must be an integer from 0 to 9, not "high""#),
-        (#""priority":99999999999999999999"#, "priority", "priority: must be an integer from 0 to 9, not 99999999999999999999"),
-        (#""send_at":"tomorrow""#, "send_at", #"send_at: must be a time as "2026-11-23T12:00:00Z", not "tomorrow""#),
-        (#""send_at":"2026-11-23T12:00:00""#, "send_at", #"send_at: must be a time as "2026-11-23T12:00:00Z", not "2026-11-23T12:00:00""#),
-        (#""send_at":1795435200"#, "send_at", #"send_at: must be a time as "2026-11-23T12:00:00Z", not 1795435200"#),
-        (#""delay":-1"#, "delay", "delay: must be a number of seconds from 0 to 31536000, not -1"),
-        (#""delay":31536001"#, "delay", "delay: must be a number of seconds from 0 to 31536000, not 31536001"),
-        (#""delay":1e999"#, "delay", "delay: must be a number of seconds from 0 to 31536000, not 1e999"),
-        (#""delay":"5""#, "delay", #"delay: must be a number of seconds from 0 to 31536000, not "5""#),
-        (#""delay":true"#, "delay", "delay: must be a number of seconds from 0 to 31536000, not true"),
-        (#""delay":1,"send_at":"2026-11-24T12:00:00Z""#, "delay", "delay: excludes send_at"),
-        (#""expires_at":"soon""#, "expires_at", #"expires_at: must be a time as "2026-11-23T12:00:00Z", not "soon""#),
-        (#""expires_at":"2026-11-23T12:00:00Z""#, "expires_at", #"expires_at: must lie in the future, not "2026-11-23T12:00:00Z""#),
-        (#""expires_at":"2026-11-23T13:00:00Z","delay":3600"#, "expires_at", #"expires_at: must lie after the time to send, not "2026-11-23T13:00:00Z""#),
-        (#""expires_at":"2026-11-23T13:00:00Z","send_at":"2026-11-23T14:00:00Z""#, "expires_at", #"expires_at: must lie after the time to send, not "2026-11-23T13:00:00Z""#),
-        (#""max_attempts":0"#, "max_attempts", "max_attempts: must be an integer from 1 to 1000, not 0"),
-        (#""max_attempts":1001"#, "max_attempts", "max_attempts: must be an integer from 1 to 1000, not 1001"),
-        (#""max_attempts":[3]"#, "max_attempts", "max_attempts: must be an integer from 1 to 1000, not [3]"),
-        (#""type":5"#, "type", "type: must be a string, not 5"),
-        (#""sendat":"2026-11-24T12:00:00Z""#, "sendat", "sendat: unknown field"),
-        (#""Priority":5"#, "Priority", "Priority: unknown field"),
-        (#""":5"#, "", ": unknown field"),
+        (#""ref":5"#, "ref", "must be a string, not 5"),
+        (#""ref":null"#, "ref", "must be a string, not null"),
+        (#""ref":"a\nb""#, "ref", #"must be without CR, LF and NUL, not "a\nb""#),
+        (#""ref":"\u0000""#, "ref", #"must be without CR, LF and NUL, not "\u0000""#),
+        (#""priority":10"#, "priority", "must be an integer from 0 to 9, not 10"),
+        (#""priority":-1"#, "priority", "must be an integer from 0 to 9, not -1"),
+        (#""priority":4.0"#, "priority", "must be an integer from 0 to 9, not 4.0"),
+        (#""priority":"high""#, "priority", #"must be an integer from 0 to 9, not "high""#),
+        (#""priority":9999999999999999999"#, "priority", "must be an integer from 0 to 9, not 9999999999999999999"),
+        (#""send_at":"tomorrow""#, "send_at", #"must be a time as "2026-11-23T12:00:00Z", not "tomorrow""#),
+        (
+            #""send_at":"2026-11-23T12:00:00""#, "send_at",
+            #"must be a time as "2026-11-23T12:00:00Z", not "2026-11-23T12:00:00""#
+        ),
+        (#""send_at":1795435200"#, "send_at", #"must be a time as "2026-11-23T12:00:00Z", not 1795435200"#),
+        (#""delay":-1"#, "delay", "must be a number of seconds from 0 to 31536000, not -1"),
+        (#""delay":31536001"#, "delay", "must be a number of seconds from 0 to 31536000, not 31536001"),
+        (#""delay":1e999"#, "delay", "must be a number of seconds from 0 to 31536000, not 1e999"),
+        (#""delay":"5""#, "delay", #"must be a number of seconds from 0 to 31536000, not "5""#),
+        (#""delay":true"#, "delay", "must be a number of seconds from 0 to 31536000, not true"),
+        (#""delay":1,"send_at":"2026-11-24T12:00:00Z""#, "delay", "excludes send_at"),
+        (#""expires_at":"soon""#, "expires_at", #"must be a time as "2026-11-23T12:00:00Z", not "soon""#),
+        (#""expires_at":"2026-11-23T12:00:00Z""#, "expires_at", #"must lie in the future, not "2026-11-23T12:00:00Z""#),
+        (
+            #""expires_at":"2026-11-23T13:00:00Z","delay":3600"#, "expires_at",
+            #"must lie after the time to send, not "2026-11-23T13:00:00Z""#
+        ),
+        (
+            #""expires_at":"2026-11-23T13:00:00Z","send_at":"2026-11-23T14:00:00Z""#, "expires_at",
+            #"must lie after the time to send, not "2026-11-23T13:00:00Z""#
+        ),
+        (#""max_attempts":0"#, "max_attempts", "must be an integer from 1 to 1000, not 0"),
+        (#""max_attempts":1001"#, "max_attempts", "must be an integer from 1 to 1000, not 1001"),
+        (#""max_attempts":[3]"#, "max_attempts", "must be an integer from 1 to 1000, not [3]"),
+        (#""type":5"#, "type", "must be a string, not 5"),
+        (#""sendat":"2026-11-24T12:00:00Z""#, "sendat", "unknown field"),
+        (#""Priority":5"#, "Priority", "unknown field"),
+        (#""":5"#, "", "unknown field"),
     ]
 
     @Test("a field that is wrong is named, with what stands there", arguments: refused)
     func refuses(_ fields: String, _ field: String, _ message: String) {
-        #expect(refusal(job(fields)) == WireError(.invalidJob, message, field: field))
+        #expect(refusal(job(fields)) == WireError(.invalidJob, "\(field): \(message)", field: field))
     }
 
     @Test("a long value is shortened to 80 characters")
     func shortened() throws {
         let error = try #require(refusal(job("\"priority\":\"\(String(repeating: "é", count: 200))\"")))
-        #expect(error.message == "priority: must be an integer from 0 to 9, not \"\(String(repeating: "é", count: 79))…")
+        let shown = String(repeating: "é", count: 79)
+        #expect(error.message == "priority: must be an integer from 0 to 9, not \"\(shown)…")
     }
 
     @Test("a ref has at most 256 bytes, counted as UTF-8 without escapes")
@@ -113,7 +123,8 @@ import Testing
     }
 
     static let withRef = [
-        #"{"ref":"order-17","to":"a@","from":"app@example.org"}"#, #"{"to":"a@","from":"app@example.org","ref":"order-17"}"#,
+        #"{"ref":"order-17","to":"a@","from":"app@example.org"}"#,
+        #"{"to":"a@","from":"app@example.org","ref":"order-17"}"#,
         #"{"priority":99,"ref":"order-17"}"#, #"{"type":"sms","ref":"order-17"}"#, #"{"x":1,"ref":"order-17"}"#,
         #"{"ref":"order-17","to":}"#, #"{"ref":"order-17","ref":"order-18"}"#, #"{"\u0072ef":"order-17","x":1}"#,
     ]

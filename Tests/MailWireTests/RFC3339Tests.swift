@@ -54,9 +54,9 @@ import Testing
         #expect(WallTime(milliseconds: milliseconds).rfc3339 == text)
     }
 
-    @Test("what is written is read as the same time, every day of eight centuries")
+    @Test("what is written is read as the same time, on days of eight centuries")
     func roundTrip() {
-        for day in Int64(-150_000)..<150_000 {
+        for day in stride(from: Int64(-150_000), to: 150_000, by: 7) {
             let time = WallTime(milliseconds: day * 86_400_000 + (day &* 7919) % 43_200_000)
             guard WallTime(rfc3339: time.rfc3339) != time else { continue }
             Issue.record("day \(day): \(time.rfc3339)")

@@ -58,7 +58,8 @@ import Testing
             let expected: Int32 = name == .internal ? 70 : name.retryable ? 75 : 65
             #expect(name.exitCode == expected)
         }
-        #expect(WireErrorName.allCases.filter(\.retryable) == [.quotaExceeded, .queueFull, .readOnly, .draining, .timeout])
+        let retryable: [WireErrorName] = [.quotaExceeded, .queueFull, .readOnly, .draining, .timeout]
+        #expect(WireErrorName.allCases.filter(\.retryable) == retryable)
     }
 }
 

@@ -29,7 +29,7 @@ import mailctl
         tally.count(try answer(#"{"error":"invalid_job","message":"m","retryable":false}"#))
         tally.count(try answer(#"{"job":"A","state":"ready"}"#))
         #expect(tally.status == .tryAgain)
-        #expect(tally.text(seconds: 0.5) == "1 taken, 2 refused in 0.5s (6/s)")
+        #expect(tally.text(seconds: 0.5) == "1 taken, 2 refused in 500ms (6/s)")
     }
 
     @Test("anything else is no answer of maild's", arguments: ["", "220 ESMTP", "[]", "{}", #"{"job":1}"#])

@@ -22,7 +22,7 @@ def maild(tmp_path):
     yield make
     for each in made:
         each.clean_up()
-        print(f"--- log of {each.directory}:\n{each.log()[-20000:]}")
+        print(f"--- the end of {each.log_path}:", *each.log().splitlines()[-60:], sep="\n")
 
 
 @pytest.fixture

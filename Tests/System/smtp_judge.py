@@ -6,7 +6,6 @@ EHLO first, QUIT at the end. It records everything and fails in whatever way a t
 import asyncio
 import re
 import threading
-import time
 from dataclasses import dataclass, field
 
 from waiting import until
@@ -44,7 +43,7 @@ class Session(asyncio.Protocol):
     def connection_made(self, transport):
         self.transport = transport
         self.buffer = bytearray()
-        self.busy = self.in_data = self.greeted = False
+        self.busy = self.in_data = self.greeted = self.mail_refused = False
         self.envelope = None
         self.reply(self.server.greeting)
 
@@ -110,7 +109,10 @@ class Session(asyncio.Protocol):
         allowed = self.server.pipelining and verb in ("MAIL", "RCPT", "RSET")
         if ahead and not allowed:
             self.server.blame(self, f"{ahead[:60]} before the reply to {verb}")
-        self.reply(self.server.script(self, verb, argument) or self.usual(verb, argument))
+        refusal = self.server.script(self, verb, argument)
+        if verb == "MAIL":
+            self.mail_refused = refusal is not None
+        self.reply(refusal or self.usual(verb, argument))
 
     def usual(self, verb, argument):
         if verb in ("EHLO", "HELO"):
@@ -133,7 +135,9 @@ class Session(asyncio.Protocol):
         if verb in ("RSET", "NOOP"):
             self.envelope = None if verb == "RSET" else self.envelope
             return "250 2.0.0 ok"
-        self.server.blame(self, f"{verb} {argument} out of order")
+        # Who pipelines could not know yet that MAIL was refused (RFC 2920 §3.1).
+        if not (self.server.pipelining and self.mail_refused and verb in ("RCPT", "DATA")):
+            self.server.blame(self, f"{verb} {argument} out of order")
         return "503 5.5.1 out of order"
 
     def reply(self, text):

@@ -25,8 +25,8 @@ class Submission:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(path))  # Blocking: where the queue is full, a socket with a timeout gets EAGAIN.
         self.socket.settimeout(PATIENCE)
-        self.socket.connect(str(path))
         self._buffer = b""
 
     def __enter__(self):

@@ -125,11 +125,12 @@ def test_show_tells_everything_of_a_waiting_and_of_a_finished_job(running):
     assert summary["from"] == "app@example.org" and set(summary["to"]) == {"a@example.com", "c@example.com"}
     assert summary["uid"] == os.getuid() and summary["bytes"] > 0
     assert waiting["subject"] == "Grüße" and waiting["history"] == []
+    assert "Grüße" in running.mailctl("show", name).stdout
     running.control.call("Resume")
     done = running.wait_for_state(name, "delivered")
     assert done["finished_at"] >= summary["accepted_at"] and done["job"]["attempts"] == 1
     text = running.mailctl("show", name).stdout
-    assert all(word in text for word in (name, "delivered", "order-17", "Grüße", "a@example.com"))
+    assert all(word in text for word in (name, "delivered", "order-17", "a@example.com"))
 
 
 def test_status_tells_workers_counts_totals_and_relays(maild, judge):

@@ -98,10 +98,12 @@ private final class TimeSink: JournalSink {
         for index in 0..<count { journal.write(.info, "line \(index) \(filler)") }
         var text: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 1000)
-        while text.count(where: { $0 == 0x0A }) < count {
+        var lineCount = 0
+        while lineCount < count {
             let got = read(ends[0], &chunk, chunk.count)
             try #require(got > 0)
             text.append(contentsOf: chunk[..<got])
+            lineCount += chunk[..<got].count { $0 == 0x0A }
         }
         #expect(journal.flush(secondsMax: 20))
         let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")

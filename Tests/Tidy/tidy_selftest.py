@@ -48,6 +48,7 @@ SWIFT = [
 PYTHON = [
     ("import time\ndef wait_for(a):\n    time.sleep(1)\n", []),
     ("import time\ndef test_a():\n    time.sleep(1)\n", ["not for time"]),
+    ("import time\ndef test_a():\n    time.sleep(1)  # Measures time by nature.\n", []),
     ("def a():\n" + "    b = 1\n" * 80, ["a function of 81 lines"]),
 ]
 

@@ -3,8 +3,8 @@
 
 import MailJob
 
-/// The file's name for one recipient of one job: time, job and recipient, host. The same again on every attempt, so that
-/// a delivery repeated after a crash replaces the file and does not add one.
+/// The file's name for one recipient of one job: time, job and recipient, host. The same again on every attempt, so
+/// that a delivery repeated after a crash replaces the file and does not add one.
 struct MaildirName {
     /// What is kept of each part, so that the whole stays below the 255 octets of a file's name.
     static let recipientBytesMax = 140

@@ -4,7 +4,7 @@
 import MailJob
 import NIOCore
 
-/// After a failed connect the relay is left alone for a while: a second, then twice as long each time, a minute at most.
+/// After a failed connect the relay is left alone: for a second, then for twice as long each time, a minute at most.
 struct ConnectPause {
     static let secondsMax: Int64 = 60
 

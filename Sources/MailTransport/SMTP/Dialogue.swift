@@ -7,8 +7,8 @@ import NIOCore
 /// The client's side of a session by RFC 5321, without a socket or a clock.
 ///
 /// Whoever owns it tells it what happened (`connected`, `received`, `submit`, `timedOut`, `connectionLost`, `quit`) and
-/// afterwards carries out what it wants: sends `outbound`, hands out `settlements`, closes when `isClosed`, submits more
-/// while there is `room`, and calls `timedOut` when `awaited` has not come within its patience.
+/// afterwards carries out what it wants: sends `outbound`, hands out `settlements`, closes when `isClosed`, submits
+/// more while there is `room`, and calls `timedOut` when `awaited` has not come within its patience.
 ///
 /// Where PIPELINING is offered it holds two mails: the second one's envelope travels right behind the first one's body,
 /// so that a mail costs one round trip (RFC 2920 §3.1).

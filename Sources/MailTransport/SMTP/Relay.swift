@@ -178,7 +178,8 @@ package final class SMTPRelay: MailTransport {
     }
 
     private func submitFirst(to connection: SMTPConnection) {
-        connection.submit(waiting.removeFirst())
+        // It may have closed within this very turn.
+        if connection.room > 0 { connection.submit(waiting.removeFirst()) }
         rack.place(connection)
     }
 
@@ -199,7 +200,7 @@ package final class SMTPRelay: MailTransport {
         for connection in connections.values where connection.load == 0 && connection.bound.isEmpty {
             connection.quit()
         }
-        guard connections.isEmpty, unansweredCount == 0 else { return }
+        guard connections.isEmpty, unansweredCount == 0, !closers.isEmpty else { return }
         let closers = self.closers
         self.closers = []
         loop.assumeIsolated().execute { for closer in closers { closer() } }

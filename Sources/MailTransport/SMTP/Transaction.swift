@@ -161,7 +161,7 @@ struct Transaction {
             stage = .body
             return .bodyIsDue
         }
-        // RFC 2920 §3.1: a server may say 354 though it took no recipient; it must get its end of data, and nothing else.
+        // RFC 2920 §3.1: a server may say 354 though it took no recipient; it gets its end of data, and nothing else.
         if failure == nil { failure = .deferred(Reply(451, "4.5.0", "no recipient was accepted")) }
         output.writeStaticString(".\r\n")
         stage = .end

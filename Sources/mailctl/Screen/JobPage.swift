@@ -28,7 +28,8 @@ struct JobPage {
             ("From", job["from"]?.string.map(Printable.text)),
             ("To", Self.recipients(job["to"]?.array ?? [])),
             ("Subject", reply["subject"]?.string.map(Printable.text)),
-            ("Size", job["bytes"]?.int.map { Measure.text(bytes: $0) }),
+            // A finished job's body is gone.
+            ("Size", job["bytes"]?.int.flatMap { $0 == 0 ? nil : Measure.text(bytes: $0) }),
             ("Priority", job["priority"]?.int.map(String.init)),
             ("Attempts", job["attempts"]?.int.map(String.init)),
             ("Last reply", job["last_reply"]?.string.map(Printable.text)),

@@ -3,10 +3,11 @@
 
 /// Lengths of time and sizes as people write them.
 package enum Measure {
-    /// Two units at most: `0.2s`, `42s`, `12m30s`, `3h12m`, `2d3h`, `17d`.
+    /// Two units at most: `20ms`, `1.5s`, `42s`, `12m30s`, `3h12m`, `2d3h`, `17d`.
     package static func text(seconds: Double) -> String {
         guard seconds.isFinite else { return "?" }
         let seconds = max(0, seconds)
+        if seconds < 0.9995 { return "\(Int((seconds * 1000).rounded()))ms" }
         if seconds < 9.95 { return "\(tenths(seconds))s" }
         guard seconds < 1e12 else { return "?" }
         let whole = Int(seconds.rounded(seconds < 60 ? .toNearestOrAwayFromZero : .down))

@@ -19,7 +19,7 @@ package struct Tally: Equatable {
         }
     }
 
-    /// `1000 taken, 2 refused in 0.5s (2004/s)`.
+    /// `1000 taken, 2 refused in 500ms (2004/s)`.
     package func text(seconds: Double) -> String {
         let rate = seconds > 0 ? Int(Double(taken + refused) / seconds) : 0
         let refusals = refused == 0 ? "" : ", \(refused) refused"

@@ -1,0 +1,157 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import MailTelemetry
+import Systemd
+import Testing
+
+@Suite("What the log tells") struct LogTests {
+    private typealias Line = CapturingSink.Line
+    private static let job = JobID(raw: 123_456_789_012_345)
+
+    private func settled(
+        _ state: JobState, _ verdicts: [(recipient: String, verdict: Verdict)], relay: String = "main"
+    ) -> Line? {
+        let stage = Stage()
+        stage.events.settled(
+            job: Self.job, kind: 0, state: state, attempts: 2, endToEndSeconds: 1.5, verdicts: verdicts, relay: relay)
+        return stage.lines.first
+    }
+
+    @Test("a delivered job is told at info with its id, its recipients and the relay's last word")
+    func delivered() {
+        let line = settled(.delivered, [("a@example.com", .delivered(Reply(250, "2.0.0", "Ok: queued as 7")))])
+        let expected = Line(
+            priority: .info, message: "\(Self.job) delivered: a@example.com by main: 250 2.0.0 Ok: queued as 7",
+            fields: [
+                "JOB": "\(Self.job)", "KIND": "email", "ATTEMPTS": "2", "SECONDS": "1.500", "RELAY": "main",
+            ])
+        #expect(line == expected)
+    }
+
+    @Test("a deferred or failed job names those recipients that caused it")
+    func causes() {
+        let verdicts: [(recipient: String, verdict: Verdict)] = [
+            ("ok@example.com", .delivered(Reply(250))), ("later@example.com", .deferred(Reply(451, "4.7.1", "wait"))),
+            ("lost@example.com", .unknown(Reply(0, "", "connection lost"))),
+            ("gone@example.com", .rejected(Reply(550, "5.1.1", "no such user"))),
+        ]
+        let deferred = settled(.scheduled, verdicts)
+        #expect(deferred?.priority == .notice)
+        #expect(
+            deferred?.message == "\(Self.job) deferred: later@example.com, lost@example.com, gone@example.com "
+                + "by main: 451 4.7.1 wait")
+        let failed = settled(.failed, verdicts)
+        #expect(failed?.priority == .warning)
+        #expect(failed?.message == "\(Self.job) failed: gone@example.com by main: 550 5.1.1 no such user")
+    }
+
+    @Test("many recipients are counted, not listed")
+    func many() {
+        let verdicts = (1...1000).map { ("r\($0)@example.com", Verdict.delivered(Reply(250))) }
+        let line = settled(.delivered, verdicts.map { (recipient: $0.0, verdict: $0.1) })
+        #expect(
+            line?.message == "\(Self.job) delivered: r1@example.com, r2@example.com, r3@example.com and others: 997 "
+                + "by main: 250")
+    }
+
+    @Test("where no server spoke there is no code")
+    func withoutCode() {
+        let line = settled(.ready, [("a@example.com", .deferred(Reply(0, "", "connection refused")))])
+        #expect(line?.message == "\(Self.job) deferred: a@example.com by main: connection refused")
+    }
+
+    @Test(
+        "each end has its word and its level",
+        arguments: [
+            (JobState.delivered, "delivered", Priority.info), (.scheduled, "deferred", .notice),
+            (.ready, "deferred", .notice), (.failed, "failed", .warning), (.expired, "expired", .warning),
+            (.held, "held", .warning), (.cancelled, "cancelled", .notice),
+        ])
+    func words(state: JobState, word: String, priority: Priority) {
+        let line = settled(state, [], relay: "")
+        #expect(line?.message == "\(Self.job) \(word)")
+        #expect(line?.priority == priority)
+        #expect(line?.fields["RELAY"] == nil)
+    }
+
+    @Test("at level warning a delivered job is counted and not told")
+    func quiet() {
+        let stage = Stage(level: .warning)
+        for state in [JobState.delivered, .scheduled, .failed] {
+            stage.events.settled(
+                job: Self.job, kind: 0, state: state, attempts: 1, endToEndSeconds: 1, verdicts: [], relay: "main")
+        }
+        #expect(stage.lines.map(\.message) == ["\(Self.job) failed"])
+        #expect(stage.events.totals.delivered == 1)
+    }
+
+    @Test("a flood of one kind is one line a second, which says how many were kept silent")
+    func flood() {
+        let stage = Stage()
+        let relay = stage.events.relayHandle("main")
+        for _ in 0..<10 { stage.events.relayUnreachable(relay: relay, reason: "refused") }
+        stage.clock.advance(seconds: 0.999)
+        stage.events.relayUnreachable(relay: relay, reason: "refused")
+        stage.clock.advance(seconds: 0.002)
+        stage.events.relayUnreachable(relay: relay, reason: "refused")
+        stage.events.relayUnreachable(relay: stage.events.relayHandle("other"), reason: "refused")
+        let lines = stage.lines
+        #expect(lines.map { $0.fields["SIMILAR_BEFORE"] } == [nil, "10", nil])
+        #expect(lines.map { $0.fields["RELAY"] } == ["main", "main", "other"])
+        #expect(stage.samples[#"maild_relay_unreachable_total{relay="main"}"#] == 12)
+    }
+
+    @Test("the daemon's life is told in order, with levels")
+    func life() {
+        let stage = Stage(level: .info)
+        let events = stage.events
+        events.started(version: "0.1.0")
+        events.recovered(jobs: 12)
+        events.scaled(from: 0, to: 8)
+        events.ready(seconds: 0.25)
+        events.paused(true)
+        events.paused(false)
+        events.reloaded(changed: ["workers", "log_level"], error: nil)
+        events.reloaded(changed: [], error: nil)
+        events.reloaded(changed: [], error: "maild.toml:3: no")
+        events.clientRefused(reason: "quota_exceeded")
+        events.refused(error: "parse_error", lines: 2)
+        events.spoolFailed("disk I/O error")
+        events.stopping(signal: "SIGTERM")
+        events.drained(seconds: 1, givenBack: 2)
+        events.clientConnected()
+        events.clientGone()
+        let told = stage.lines.map { "\($0.priority.name): \($0.message)" }
+        #expect(
+            told == [
+                "notice: maild 0.1.0 starts", "notice: unfinished jobs found in the spool: 12", "notice: workers: 8",
+                "notice: ready", "notice: paused: no job is begun until it is resumed", "notice: resumed",
+                "notice: configuration changed", "notice: configuration read again: nothing changed",
+                "error: configuration not changed: maild.toml:3: no", "notice: client refused: quota_exceeded",
+                "info: lines refused: 2", "error: spool: disk I/O error", "notice: stopping: SIGTERM",
+                "notice: drained; jobs given back to the spool: 2",
+            ])
+        let ids = stage.sink.messageIDs
+        #expect(ids.count == told.count)
+        // Two of them are reloads.
+        #expect(Set(ids).count == told.count - 1)
+        #expect(ids.allSatisfy { $0.utf8.count == 32 && $0.allSatisfy(\.isHexDigit) })
+    }
+
+    @Test("dropped lines are counted in the metrics")
+    func dropped() {
+        let clock = HandClock()
+        // No line fits into nothing.
+        let journal = Journal(CapturingSink(), fieldPrefix: "", pendingBytesMax: 0)
+        let events = Events(kinds: ["email"], journal: journal, clock: clock)
+        let routes = MetricsRoutes(events: events, gauges: HandGauges())
+        for expected in [2, 4] {
+            events.paused(true)
+            events.paused(false)
+            let text = String(decoding: routes.answer(.GET, "/metrics").body, as: UTF8.self)
+            #expect(text.contains("\nmaild_log_lines_dropped_total \(expected)\n"))
+        }
+    }
+}
