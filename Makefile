@@ -4,8 +4,9 @@
 
 # One configuration for everything, so that SwiftNIO is compiled once: the tests are built beside the daemon
 # (`swift test` without --skip-build would compile it all again with other flags, and so would --static-swift-stdlib).
+# Colours only on a terminal would do that too: they are another flag to the compiler.
 # An import that Package.swift does not declare is an error; without the flag an incremental build accepts it.
-BUILD := swift build -c release --explicit-target-dependency-import-check error
+BUILD := swift build -c release --no-color-diagnostics --explicit-target-dependency-import-check error
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test tidy format bench deb clean

@@ -50,7 +50,7 @@ let package = Package(
         room("MailSpool", ["MailJob", "CSQLite", nioCore]),
         room("Exposition"),
         room("Systemd", ["CSystemd"]),
-        room("MailTelemetry", ["MailJob", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1]),
+        room("MailTelemetry", ["MailJob", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1, nioEmbedded]),
         room("MailTransport", ["MailJob", "MailWire", "MailMessage", "MailTelemetry", nioCore, nioPosix]),
         room("MailDispatch", ["MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", nioCore]),
         room("MailIntake", ["MailJob", "MailWire", "MailSpool", "MailTelemetry", nioCore, nioPosix]),
@@ -73,7 +73,9 @@ let package = Package(
         tests("MailSpoolTests", ["MailJob", "MailSpool", nioCore]),
         tests("ExpositionTests", ["Exposition"]),
         tests("SystemdTests", ["Systemd"]),
-        tests("MailTelemetryTests", ["MailJob", "MailTelemetry", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1]),
+        tests(
+            "MailTelemetryTests",
+            ["MailJob", "MailTelemetry", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1, nioEmbedded]),
         tests(
             "MailTransportTests", ["MailJob", "MailTransport", nioCore, nioPosix, nioEmbedded],
             exclude: ["Dialogues"]),

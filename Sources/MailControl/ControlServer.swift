@@ -63,7 +63,7 @@ package final class ControlServer: @unchecked Sendable {
     private let loop: any EventLoop
     private let methods: ControlMethods
     // On the loop alone.
-    private var server: (any Channel)?
+    private var servers: [any Channel] = []
     private var sessions: [ObjectIdentifier: any Channel] = [:]
 
     package init(on loop: any EventLoop, subject: ControlSubject) {
@@ -83,13 +83,13 @@ package final class ControlServer: @unchecked Sendable {
                 }
             }
             .withBoundSocket(descriptor)
-            .map { [self] channel in server = channel }
+            .map { [self] channel in servers.append(channel) }
     }
 
     /// Stops listening and hangs up.
     package func close() -> EventLoopFuture<Void> {
         loop.flatSubmit { [self] in
-            let open = Array(sessions.values) + (server.map { [$0] } ?? [])
+            let open = Array(sessions.values) + servers
             return EventLoopFuture.andAllComplete(open.map { $0.close() }, on: loop)
         }
     }

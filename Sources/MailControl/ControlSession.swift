@@ -19,6 +19,7 @@ final class ControlSession: ChannelDuplexHandler {
     private var inputEnded = false
     private var wantsRead = false
     private var isOpen = true
+    private var isHangingUp = false
 
     /// Calls that wait; past it the connection is not read.
     private static let waitingMax = 32
@@ -26,7 +27,24 @@ final class ControlSession: ChannelDuplexHandler {
     init(_ methods: ControlMethods) { self.methods = methods }
 
     func read(context: ChannelHandlerContext) {
-        if waiting.count >= Self.waitingMax { wantsRead = true } else { context.read() }
+        if hasRoom(context) { context.read() } else { wantsRead = true }
+    }
+
+    /// For more calls, and for the answers of those that are here: a client that reads none is read no further.
+    private func hasRoom(_ context: ChannelHandlerContext) -> Bool {
+        waiting.count < Self.waitingMax && context.channel.isWritable
+    }
+
+    private func readOn(_ context: ChannelHandlerContext) {
+        guard wantsRead, hasRoom(context) else { return }
+        wantsRead = false
+        context.read()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        answerNext(context)
+        readOn(context)
+        context.fireChannelWritabilityChanged()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -42,10 +60,8 @@ final class ControlSession: ChannelDuplexHandler {
 
     private func answerNext(_ context: ChannelHandlerContext) {
         guard !isAnswering, isOpen else { return }
-        guard !waiting.isEmpty else {
-            if inputEnded { context.close(promise: nil) }
-            return
-        }
+        guard !waiting.isEmpty else { return inputEnded ? hangUp(context) : () }
+        guard context.channel.isWritable else { return }
         let call = waiting.removeFirst()
         isAnswering = true
         let loop = context.eventLoop
@@ -63,10 +79,16 @@ final class ControlSession: ChannelDuplexHandler {
         guard isOpen else { return }
         if !call.oneway { context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: reply.bytes)), promise: nil) }
         answerNext(context)
-        if wantsRead, waiting.count < Self.waitingMax {
-            wantsRead = false
-            context.read()
-        }
+        readOn(context)
+    }
+
+    /// Closing at once would drop replies that the client was too slow to take: an empty write tells when all have left.
+    private func hangUp(_ context: ChannelHandlerContext) {
+        guard !isHangingUp else { return }
+        isHangingUp = true
+        let last = context.eventLoop.makePromise(of: Void.self)
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: last)
+        last.futureResult.assumeIsolated().whenSuccess { context.close(promise: nil) }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

@@ -5,38 +5,38 @@ import MailJob
 import MailWire
 
 /// A call's parameters, checked one by one. Every error names the parameter.
-struct Parameters {
+package struct Parameters {
     private let object: JSONObject
 
     /// - Parameter known: names of the method's parameters; any other is an error.
-    init(_ call: VarlinkCall, known: [String]) throws(ServiceError) {
+    package init(_ call: VarlinkCall, known: [String]) throws(ServiceError) {
         object = call.parameters
         for key in object.keys where !known.contains(key) { throw .invalidParameter(key) }
     }
 
-    func integer(_ name: String, in range: ClosedRange<Int>) throws(ServiceError) -> Int {
+    package func integer(_ name: String, in range: ClosedRange<Int>) throws(ServiceError) -> Int {
         guard let value = try optionalInteger(name, in: range) else { throw .invalidParameter(name) }
         return value
     }
 
-    func optionalInteger(_ name: String, in range: ClosedRange<Int>) throws(ServiceError) -> Int? {
+    package func optionalInteger(_ name: String, in range: ClosedRange<Int>) throws(ServiceError) -> Int? {
         guard let value = present(name) else { return nil }
         guard let integer = value.int, range.contains(integer) else { throw .invalidParameter(name) }
         return integer
     }
 
-    func string(_ name: String) throws(ServiceError) -> String {
+    package func string(_ name: String) throws(ServiceError) -> String {
         guard let string = present(name)?.string else { throw .invalidParameter(name) }
         return string
     }
 
-    func optionalID(_ name: String) throws(ServiceError) -> JobID? {
+    package func optionalID(_ name: String) throws(ServiceError) -> JobID? {
         guard let value = present(name) else { return nil }
         guard let id = value.string.flatMap({ JobID($0) }) else { throw .invalidParameter(name) }
         return id
     }
 
-    func optionalState(_ name: String) throws(ServiceError) -> JobState? {
+    package func optionalState(_ name: String) throws(ServiceError) -> JobState? {
         guard let value = present(name) else { return nil }
         guard let state = value.string.flatMap({ JobState(name: $0) }) else { throw .invalidParameter(name) }
         return state

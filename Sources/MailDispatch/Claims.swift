@@ -14,6 +14,7 @@ extension Dispatcher {
 
     func readReady() {
         guard let spool, !isDraining else { return }
+        if window.wantsDue { readDue() }
         for (priority, after) in window.lanesToRead() {
             spool.ask { [self] reading in
                 let result = Result { () throws(SpoolError) in
@@ -32,8 +33,8 @@ extension Dispatcher {
             window.loaded(jobs, priority: priority, complete: jobs.isEmpty)
         case .failure(let error):
             events.spoolFailed(error.message)
-            window.loaded([], priority: priority, complete: true)
-            // Tried again with the next due look, not at once: a broken disk must not be hammered.
+            // Not tried again at once: a broken disk must not be hammered. Until then the read counts as under way, or
+            // a job committed meanwhile would move the cursor past those that were not read.
             loop.scheduleTask(in: .seconds(Self.failedReadSeconds)) { [self] in
                 window.loaded([], priority: priority, complete: false)
                 pump()
@@ -65,15 +66,17 @@ extension Dispatcher {
 
     /// Loads scheduled jobs whose time has come and finds out when the next one is due.
     func readDue() {
-        guard let spool, !isReadingDue, !isDraining else { return }
-        isReadingDue = true
+        // Whatever is due by now is found by this look, or by one that the window remembers.
         dueAt = nil
+        guard let spool, !isDraining, let known = window.beginDue() else { return }
         let now = clock.now()
-        let limit = Self.readLimit + window.dueLoaded.count
+        let limit = Self.readLimit + known
         spool.ask { [self] reading in
             let result = Result { () throws(SpoolError) in
                 let jobs = try reading.due(at: now, limit: limit, bytesMax: Limits.windowBytesMax)
-                return DueRead(jobs: jobs, isAll: jobs.count < limit, next: try reading.nextDue(after: now))
+                let bytes = jobs.reduce(0) { $0 + $1.body.readableBytes }
+                let isAll = jobs.count < limit && bytes < Limits.windowBytesMax
+                return DueRead(jobs: jobs, isAll: isAll, next: try reading.nextDue(after: now))
             }
             loop.execute { [self] in dueRead(result) }
         }
@@ -86,15 +89,16 @@ extension Dispatcher {
     }
 
     private func dueRead(_ result: Result<DueRead, SpoolError>) {
-        isReadingDue = false
         switch result {
         case .success(let read):
-            window.loadedDue(read.jobs)
-            // More are due than were read: look again soon, when some of these are through.
-            if !read.isAll { noteDue(clock.now() + 1) } else if let next = read.next { noteDue(next) }
+            window.loadedDue(read.jobs, complete: read.isAll)
+            if let next = read.next { noteDue(next) }
         case .failure(let error):
             events.spoolFailed(error.message)
-            noteDue(clock.now() + Double(Self.failedReadSeconds))
+            loop.scheduleTask(in: .seconds(Self.failedReadSeconds)) { [self] in
+                window.loadedDue([], complete: false)
+                pump()
+            }
         }
         pump()
     }

@@ -44,10 +44,13 @@ package final class Dispatcher: @unchecked Sendable {
     private var settlements: [Settlement] = []
     /// Handed over and not yet on disk.
     private var unsettled = 0
+    /// When the deferred ones among these are due: noted once a read can find them.
+    private var unsettledDue: [JobID: WallTime] = [:]
     private var whenIdle: ((_ givenBack: Int) -> Void)?
+    private var drainTimer: Scheduled<Void>?
     var dueTimer: Scheduled<Void>?
+    /// What `dueTimer` waits for; nil while it waits for nothing.
     var dueAt: WallTime?
-    var isReadingDue = false
     /// How many workers the configuration names, apart from what `scale` made of it.
     package internal(set) var configuredWorkers: Int
 
@@ -144,7 +147,7 @@ package final class Dispatcher: @unchecked Sendable {
     private func settle(_ settlement: Settlement) {
         settlements.append(settlement)
         unsettled += 1
-        if let due = settlement.dueAt { noteDue(due) }
+        if let due = settlement.dueAt { unsettledDue[settlement.id] = due }
     }
 
     /// Once a tick: one hand-over to the spool and one refresh of the numbers, however many jobs ended in it.
@@ -171,7 +174,7 @@ package final class Dispatcher: @unchecked Sendable {
         gauges.busyByKind = pool.busyByKind(kinds.count)
         gauges.isPaused = isPaused
         gauges.isDraining = isDraining
-        gauges.dueLoaded = window.dueLoaded.count
+        gauges.dueLoaded = window.dueLoaded
         gauges.oldestReady = window.oldest
         shared.withLock { $0 = gauges }
     }
@@ -180,7 +183,10 @@ package final class Dispatcher: @unchecked Sendable {
 
     private func onLoop(_ chunks: [Chunk], _ settled: [JobID]) {
         unsettled -= settled.count
-        for id in settled { window.settled(id) }
+        for id in settled {
+            window.settled(id)
+            if !unsettledDue.isEmpty, let due = unsettledDue.removeValue(forKey: id) { noteDue(due) }
+        }
         for chunk in chunks { take(chunk) }
         pump()
     }
@@ -189,7 +195,7 @@ package final class Dispatcher: @unchecked Sendable {
         chunk.forEachKept { index, id in
             let job = chunk.submissions[index]
             if let due = job.dueAt { return noteDue(due) }
-            guard window.admits(priority: job.priority, length: job.range.count) else { return }
+            guard window.admits(id, priority: job.priority, length: job.range.count) else { return }
             window.add(WaitingJob(job, id, of: chunk))
         }
     }
@@ -204,13 +210,14 @@ package final class Dispatcher: @unchecked Sendable {
         dueTimer?.cancel()
         whenIdle = done
         let pause = TimeAmount.milliseconds(Int64(seconds * 1000))
-        loop.scheduleTask(in: pause) { [self] in idle(givenBack: pool.busy) }
+        drainTimer = loop.scheduleTask(in: pause) { [self] in idle(givenBack: pool.busy) }
         if pool.busy == 0 { idle(givenBack: 0) }
     }
 
     private func idle(givenBack: Int) {
         guard let done = whenIdle else { return }
         whenIdle = nil
+        drainTimer?.cancel()
         flush()
         done(givenBack)
     }

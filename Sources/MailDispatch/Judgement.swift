@@ -7,12 +7,12 @@ import MailTransport
 import MailWire
 
 /// What becomes of a job after an attempt: a function of its result, the clock and the configured patience.
-struct Judgement: Equatable {
-    var state: JobState
-    var dueAt: WallTime?
+package struct Judgement: Equatable {
+    package var state: JobState
+    package var dueAt: WallTime?
 
     /// - Parameter chance: 0 up to 1, for the retry's jitter.
-    init(_ job: WaitingJob, _ fates: [Fate], now: WallTime, retry: RetrySchedule, chance: Double) {
+    package init(_ job: WaitingJob, _ fates: [Fate], now: WallTime, retry: RetrySchedule, chance: Double) {
         guard fates.contains(.open) else {
             state = fates.contains(.rejected) ? .failed : .delivered
             return
@@ -21,7 +21,7 @@ struct Judgement: Equatable {
         let due = now + retry.wait(afterAttempts: attempts, chance: chance)
         let isOut = job.attemptsMax > 0 && attempts >= job.attemptsMax
         // No attempt is begun after expires_at: waiting for one that would be too late helps nobody.
-        state = isOut || due > job.expiresAt ? .failed : .scheduled
+        state = isOut || due >= job.expiresAt ? .failed : .scheduled
         dueAt = state == .scheduled ? due : nil
     }
 }
@@ -42,7 +42,7 @@ extension Settlement {
     }
 
     /// A job whose time ran out while it waited: expired where no attempt was ever made, else a dead letter.
-    init(outOfTime job: WaitingJob, now: WallTime) {
+    package init(outOfTime job: WaitingJob, now: WallTime) {
         self.init(
             id: job.id, was: job.state, state: job.attempts == 0 ? .expired : .failed, endedAt: now, kind: job.kind,
             uid: job.uid, attempts: job.attempts, fates: job.fates, history: [], bytes: job.body.readableBytes)

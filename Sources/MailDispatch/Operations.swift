@@ -62,7 +62,9 @@ extension Dispatcher {
         loop.assertInEventLoop()
         let now = clock.monotonic()
         var report = DispatchReport()
-        report.workers = pool.places.enumerated().map { number, place in
+        report.workers = pool.places.enumerated().compactMap { number, place in
+            // Retired, and kept only because one with a higher number is still busy.
+            if number >= pool.target, place.job == nil { return nil }
             let kind = Int(place.kind) < kinds.count ? kinds[Int(place.kind)].type : nil
             return DispatchReport.Worker(
                 number: number, job: place.job, kind: place.job == nil ? nil : kind, seconds: now - place.since)
@@ -71,7 +73,7 @@ extension Dispatcher {
         report.configured = configuredWorkers
         report.busy = pool.busy
         report.isPaused = isPaused
-        report.dueLoaded = window.dueLoaded.count
+        report.dueLoaded = window.dueLoaded
         report.oldestReady = window.oldest
         return report
     }

@@ -16,7 +16,7 @@ package struct RetrySchedule: Equatable, Sendable {
         self.waitSecondsMax = waitSecondsMax
     }
 
-    static let jitter = 0.2
+    package static let jitter = 0.2
 
     /// Seconds until the next attempt.
     /// - Parameters:
@@ -24,9 +24,7 @@ package struct RetrySchedule: Equatable, Sendable {
     ///   - chance: 0 up to 1, drawn by the caller.
     package func wait(afterAttempts attempts: Int, chance: Double) -> Double {
         var wait = firstSeconds
-        for _ in 1..<max(2, attempts + 1) where wait < waitSecondsMax {
-            wait *= attempts == 1 ? 1 : 2
-        }
+        for _ in 1..<max(1, attempts) where wait < waitSecondsMax { wait *= 2 }
         let spread = 1 - Self.jitter + 2 * Self.jitter * chance
         return min(wait, waitSecondsMax) * spread
     }

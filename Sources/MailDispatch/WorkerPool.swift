@@ -7,49 +7,49 @@ import MailJob
 ///
 /// A value without I/O. A place is free, busy or retired; the lowest free number is taken first, so that numbers stay
 /// low and stable. Growing takes effect at once; shrinking retires free places at once and busy ones when they end.
-struct WorkerPool {
-    struct Place: Sendable {
-        var job: JobID?
-        var kind: UInt8 = 0
+package struct WorkerPool {
+    package struct Place: Sendable {
+        package var job: JobID?
+        package var kind: UInt8 = 0
         /// Monotonic seconds at which the present state began.
-        var since: Double
+        package var since: Double
     }
 
-    private(set) var places: [Place]
-    private(set) var target: Int
-    private(set) var busy = 0
+    package private(set) var places: [Place]
+    package private(set) var target: Int
+    package private(set) var busy = 0
     /// Free numbers below the target, the lowest last.
     private var free: [Int]
 
-    init(target: Int, now: Double) {
+    package init(target: Int, now: Double) {
         self.target = target
         places = (0..<target).map { _ in Place(since: now) }
         free = (0..<target).reversed()
     }
 
-    var hasFree: Bool { !free.isEmpty }
+    package var hasFree: Bool { !free.isEmpty }
 
     /// - Parameter count: number of kinds.
-    func busyByKind(_ count: Int) -> [Int] {
+    package func busyByKind(_ count: Int) -> [Int] {
         var jobs = [Int](repeating: 0, count: count)
         for place in places where place.job != nil && Int(place.kind) < count { jobs[Int(place.kind)] += 1 }
         return jobs
     }
 
-    mutating func begin(_ job: JobID, kind: UInt8, now: Double) -> Int? {
+    package mutating func begin(_ job: JobID, kind: UInt8, now: Double) -> Int? {
         guard let number = free.popLast() else { return nil }
         places[number] = Place(job: job, kind: kind, since: now)
         busy += 1
         return number
     }
 
-    mutating func end(_ number: Int, now: Double) {
+    package mutating func end(_ number: Int, now: Double) {
         busy -= 1
         places[number] = Place(job: nil, since: now)
         if number < target { putBack(number) } else { trim() }
     }
 
-    mutating func scale(to count: Int, now: Double) {
+    package mutating func scale(to count: Int, now: Double) {
         target = count
         while places.count < count { places.append(Place(since: now)) }
         free = places.indices.filter { $0 < count && places[$0].job == nil }.reversed()

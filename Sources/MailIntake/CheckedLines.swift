@@ -7,20 +7,29 @@ import MailWire
 import NIOCore
 
 /// The lines of one read after the reader has judged them: jobs to keep, and errors in their places.
-struct CheckedLines {
-    private(set) var submissions: [Submission] = []
-    private(set) var refs: [Range<Int>?] = []
-    private(set) var hasRefs = false
-    private(set) var errors: [(before: Int, error: WireError)] = []
+package struct CheckedLines {
+    package private(set) var submissions: [Submission] = []
+    package private(set) var refs: [Range<Int>?] = []
+    package private(set) var hasRefs = false
+    package private(set) var errors: [(before: Int, error: WireError)] = []
 
-    var isEmpty: Bool { submissions.isEmpty && errors.isEmpty }
+    package init() {}
 
-    mutating func refuse(_ error: WireError) { errors.append((submissions.count, error)) }
+    package var isEmpty: Bool { submissions.isEmpty && errors.isEmpty }
+
+    package mutating func refuse(_ error: WireError) { errors.append((submissions.count, error)) }
+
+    /// Refuses a line whatever it says, but with its ref.
+    mutating func refuse(_ error: WireError, _ line: UnsafeRawBufferPointer, by reader: inout JobReader) {
+        var error = error
+        error.ref = reader.ref(of: line)
+        refuse(error)
+    }
 
     /// - Parameters:
     ///   - line: without its newline.
     ///   - offset: where the line lies, counted from the chunk's first byte.
-    mutating func check(
+    package mutating func check(
         _ line: UnsafeRawBufferPointer, at offset: Int, now: WallTime, expirySeconds: Double, by reader: inout JobReader
     ) {
         do throws(WireError) {
@@ -41,7 +50,7 @@ struct CheckedLines {
     }
 
     /// Spaces, tabs and carriage returns alone are no job and no error.
-    static func isBlank(_ line: UnsafeRawBufferPointer) -> Bool {
+    package static func isBlank(_ line: UnsafeRawBufferPointer) -> Bool {
         line.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }
     }
 }

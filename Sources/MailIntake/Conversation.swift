@@ -25,12 +25,16 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     /// Chunks whose answers are to come, and answers written since the last flush.
     private var chunksOut = 0
     private var wantsRead = false
+    /// It was us who did not read, at some time since the line timer was set.
+    private var wasHeldBack = false
     private var waitsForShare = false
     private var share = 0
     private var inputEnded = false
     /// No line is read any more: the connection ends when all answers are out.
     private var isEnding = false
     private var isLingering = false
+    /// All answers have left, and all that will come was said.
+    private var hasSpoken = false
     private var hasLineTimer = false
 
     init(_ intake: Intake, uid: UInt32) {
@@ -43,8 +47,8 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
 
     func channelInactive(context: ChannelHandlerContext) {
         self.context = nil
-        intake.gone(self, holding: share)
-        share = 0
+        leaveBudget()
+        intake.gone(self)
         context.fireChannelInactive()
     }
 
@@ -53,6 +57,7 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     func read(context: ChannelHandlerContext) {
         guard !isHeldBack else {
             wantsRead = true
+            wasHeldBack = true
             return
         }
         context.read()
@@ -82,6 +87,8 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
 
     private func takeLines() {
         if let (bytes, pieces) = cutter.take() { judge(bytes, pieces) }
+        // What a long line without a job has left, such as one of blanks.
+        if cutter.heldBytes <= Limits.smallLineBytesMax { giveBackShare() }
         if cutter.heldBytes > Limits.smallLineBytesMax, share == 0 { askForShare() }
         if cutter.isMidLine { watchLine() }
     }
@@ -113,18 +120,27 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     private func askForShare() {
-        guard let bytes = intake.takeShare(for: self) else {
-            waitsForShare = true
-            return
-        }
-        share = bytes
+        let bytes = intake.takeShare(for: self)
+        waitsForShare = bytes == nil
+        share = bytes ?? 0
     }
 
-    /// Its turn has come.
+    /// Its turn has come; may be told more than once, and after the end.
     func shareIsFree() {
-        waitsForShare = false
+        guard waitsForShare, context != nil else { return }
         askForShare()
         readOn()
+    }
+
+    private func giveBackShare() {
+        intake.release(share)
+        share = 0
+    }
+
+    private func leaveBudget() {
+        waitsForShare = false
+        intake.leaveBudget(self, holding: share)
+        share = 0
     }
 
     // MARK: Answering
@@ -158,10 +174,11 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
         guard let event = event as? ChannelEvent, event == .inputClosed else {
             return context.fireUserInboundEventTriggered(event)
         }
-        if isLingering { return context.close(promise: nil) }
+        if hasSpoken { return context.close(promise: nil) }
         if !isEnding, let (bytes, pieces) = cutter.takeLast() { judge(bytes, pieces) }
         inputEnded = true
         isEnding = true
+        leaveBudget()
         endIfAnswered()
     }
 
@@ -174,6 +191,9 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     func end(with error: WireError?) {
         guard !isEnding else { return }
         isEnding = true
+        // The line that was begun will never be whole.
+        cutter = LineCutter(bytesMax: intake.settings.lineBytesMax)
+        leaveBudget()
         if let error {
             var lines = CheckedLines()
             lines.refuse(error)
@@ -185,11 +205,20 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     private func endIfAnswered() {
         guard isEnding, chunksOut == 0, !isLingering, let context else { return }
         isLingering = true
+        // Closing would drop what the client was too slow to take: written last, this tells when all has left.
+        let last = context.eventLoop.makePromise(of: Void.self)
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: last)
+        last.futureResult.assumeIsolated().whenSuccess { [self] in hangUp() }
+        if !inputEnded { context.read() }
+    }
+
+    private func hangUp() {
+        guard let context else { return }
+        hasSpoken = true
         if inputEnded { return context.close(promise: nil) }
         // What the client has written is read and dropped for a while: closing on unread bytes resets the connection,
         // and takes answers with it that the client has not read.
         context.close(mode: .output, promise: nil)
-        context.read()
         let channel = context.channel
         context.eventLoop.scheduleTask(in: .milliseconds(Int64(intake.settings.lingerSeconds * 1000))) {
             channel.close(promise: nil)
@@ -201,6 +230,7 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     private func watchLine() {
         guard !hasLineTimer, let context else { return }
         hasLineTimer = true
+        wasHeldBack = false
         let serial = cutter.serial
         let pause = TimeAmount.milliseconds(Int64(intake.settings.lineSecondsMax * 1000))
         context.eventLoop.assumeIsolated().scheduleTask(in: pause) { [weak self] in self?.lookAtLine(serial) }
@@ -208,9 +238,11 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
 
     private func lookAtLine(_ serial: Int) {
         hasLineTimer = false
-        guard context != nil, cutter.isMidLine, !isEnding else { return }
-        // Another line has begun since, or it is us who do not read: the client is given its time anew.
-        if serial != cutter.serial || isHeldBack { return watchLine() }
+        guard let context, cutter.isMidLine, !isEnding else { return }
+        // Another line has begun since, or it is us who did not read: the client is given its time anew. But not with
+        // a share in its hands that others wait for, if it is held back for reading no answers.
+        let isOurs = (wasHeldBack || isHeldBack) && (share == 0 || context.channel.isWritable)
+        if serial != cutter.serial || isOurs { return watchLine() }
         intake.timedOut(self)
     }
 }

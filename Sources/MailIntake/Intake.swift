@@ -27,8 +27,8 @@ package final class Intake: @unchecked Sendable {
     private var perUser: [UInt32: Int] = [:]
     private var outbox: [Chunk] = []
     private var isDraining = false
-    private var server: (any Channel)?
-    private var gate: AcceptGate?
+    private var servers: [any Channel] = []
+    private var gates: [AcceptGate] = []
     private let connectionCount = Atomic<Int>(0)
     private var whenEmpty: (() -> Void)?
 
@@ -52,15 +52,16 @@ package final class Intake: @unchecked Sendable {
     /// For lines and connections that begin from now on.
     package func apply(_ settings: IntakeSettings) {
         loop.assertInEventLoop()
-        let sameBudget =
-            settings.readingBytesMax == self.settings.readingBytesMax
-            && settings.lineBytesMax == self.settings.lineBytesMax
         self.settings = settings
         reader = JobReader(schemas: schemas, limits: JobLimits(recipientsMax: settings.recipientsMax))
-        // Shares that are out were counted by the old budget; a new one begins when none is.
-        if !sameBudget, budget.isUnused {
-            budget = ReadingBudget(bytesMax: settings.readingBytesMax, lineBytesMax: settings.lineBytesMax)
-        }
+        renewBudget()
+        for gate in gates { gate.reopen() }
+    }
+
+    /// Shares that are out were counted by the old budget; a new one begins when none is.
+    private func renewBudget() {
+        guard budget.isUnused else { return }
+        budget = ReadingBudget(bytesMax: settings.readingBytesMax, lineBytesMax: settings.lineBytesMax)
     }
 
     // MARK: Listening
@@ -72,6 +73,8 @@ package final class Intake: @unchecked Sendable {
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(gate) }
             }
+            // One client a read, so that the gate decides on each.
+            .serverChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(.autoRead, value: true)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.maxMessagesPerRead, value: 4)
@@ -81,8 +84,8 @@ package final class Intake: @unchecked Sendable {
             .childChannelInitializer { [self] channel in welcome(channel) }
             .withBoundSocket(descriptor)
             .map { [self] channel in
-                server = channel
-                self.gate = gate
+                servers.append(channel)
+                gates.append(gate)
             }
     }
 
@@ -106,22 +109,21 @@ package final class Intake: @unchecked Sendable {
 
     var hasRoom: Bool { conversations.count < settings.connectionsMax }
 
-    func gone(_ conversation: Conversation, holding share: Int) {
+    func gone(_ conversation: Conversation) {
         let name = ObjectIdentifier(conversation)
         guard conversations.removeValue(forKey: name) != nil else { return }
         connectionCount.store(conversations.count, ordering: .relaxed)
         perUser[conversation.uid, default: 1] -= 1
         if perUser[conversation.uid] == 0 { perUser[conversation.uid] = nil }
         events.clientGone()
-        wake(budget.forget(name, holding: share))
-        gate?.reopen()
+        for gate in gates { gate.reopen() }
         endIfEmpty()
     }
 
     // MARK: The road to the spool
 
     func check(_ line: UnsafeRawBufferPointer, at offset: Int, _ lines: inout CheckedLines) {
-        if isDraining { return lines.refuse(Self.draining) }
+        if isDraining { return lines.refuse(Self.draining, line, by: &reader) }
         lines.check(line, at: offset, now: clock.now(), expirySeconds: settings.expirySeconds, by: &reader)
     }
 
@@ -160,10 +162,22 @@ package final class Intake: @unchecked Sendable {
 
     // MARK: Shares and time-outs
 
-    func takeShare(for conversation: Conversation) -> Int? { budget.take(for: ObjectIdentifier(conversation)) }
+    func takeShare(for conversation: Conversation) -> Int? {
+        guard let share = budget.take(for: ObjectIdentifier(conversation)) else { return nil }
+        wake(budget.next)
+        return share
+    }
 
     func release(_ bytes: Int) {
-        if bytes > 0 { wake(budget.release(bytes)) }
+        guard bytes > 0 else { return }
+        wake(budget.release(bytes))
+        renewBudget()
+    }
+
+    /// The conversation needs no share any more, and waits for none.
+    func leaveBudget(_ conversation: Conversation, holding share: Int) {
+        wake(budget.forget(ObjectIdentifier(conversation), holding: share))
+        renewBudget()
     }
 
     private func wake(_ name: ObjectIdentifier?) {
@@ -193,7 +207,7 @@ package final class Intake: @unchecked Sendable {
         loop.assertInEventLoop()
         isDraining = true
         whenEmpty = done
-        server?.close(promise: nil)
+        for server in servers { server.close(promise: nil) }
         loop.scheduleTask(in: Self.drainGrace) { [self] in
             for conversation in conversations.values { conversation.end(with: nil) }
             endIfEmpty()

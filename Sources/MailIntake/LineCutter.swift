@@ -8,34 +8,34 @@ import NIOCore
 /// Cuts a connection's bytes into lines; keeps what is not yet a line.
 ///
 /// A value without I/O. A line over `bytesMax` is told once and skipped up to its newline.
-struct LineCutter {
+package struct LineCutter {
     var bytesMax: Int
     /// What has come of a line, or of several, without being taken.
     private var held = ByteBuffer()
     /// Bytes of `held` that are known to have no newline.
     private var searched = 0
-    private(set) var isSkipping = false
+    package private(set) var isSkipping = false
     /// Counts whole lines: tells a slow line from one that follows another.
-    private(set) var serial = 0
+    package private(set) var serial = 0
 
-    init(bytesMax: Int) { self.bytesMax = bytesMax }
+    package init(bytesMax: Int) { self.bytesMax = bytesMax }
 
-    enum Piece {
+    package enum Piece: Equatable, Sendable {
         /// Range in the bytes that `take` returned, without the newline.
         case line(Range<Int>)
         case tooLong
     }
 
-    var heldBytes: Int { held.readableBytes }
-    var isMidLine: Bool { held.readableBytes > 0 || isSkipping }
+    package var heldBytes: Int { held.readableBytes }
+    package var isMidLine: Bool { held.readableBytes > 0 || isSkipping }
 
-    mutating func append(_ bytes: ByteBuffer) {
+    package mutating func append(_ bytes: ByteBuffer) {
         var bytes = bytes
         if held.readableBytes == 0 { held = bytes } else { held.writeBuffer(&bytes) }
     }
 
     /// All whole lines at hand, with the bytes that their ranges count in; nil where there is none.
-    mutating func take() -> (bytes: ByteBuffer, pieces: [Piece])? {
+    package mutating func take() -> (bytes: ByteBuffer, pieces: [Piece])? {
         var pieces: [Piece] = []
         var begin = 0
         while let end = newline(from: max(begin, searched)) {
@@ -55,7 +55,7 @@ struct LineCutter {
     }
 
     /// The last line has no newline where the client has closed its side.
-    mutating func takeLast() -> (bytes: ByteBuffer, pieces: [Piece])? {
+    package mutating func takeLast() -> (bytes: ByteBuffer, pieces: [Piece])? {
         guard held.readableBytes > 0, !isSkipping else { return nil }
         let bytes = held
         held = ByteBuffer()

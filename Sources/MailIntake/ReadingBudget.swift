@@ -7,20 +7,20 @@ import MailJob
 ///
 /// A value without I/O. A line that outgrows `Limits.smallLineBytesMax` needs a share, and is given one as long as the
 /// longest line at once: shares that grew bit by bit could all be stuck halfway. Who finds no room waits in turn.
-struct ReadingBudget {
+package struct ReadingBudget {
     private let bytesMax: Int
     private let shareMax: Int
     private var taken = 0
     private var waiting: [ObjectIdentifier] = []
 
-    init(bytesMax: Int, lineBytesMax: Int) {
+    package init(bytesMax: Int, lineBytesMax: Int) {
         // One line must always fit, or nobody would ever be served.
         self.bytesMax = max(bytesMax, lineBytesMax)
         shareMax = lineBytesMax
     }
 
     /// Returns the share in bytes, or nil: then the one who asked waits, and is named by `release` in its turn.
-    mutating func take(for conversation: ObjectIdentifier) -> Int? {
+    package mutating func take(for conversation: ObjectIdentifier) -> Int? {
         guard waiting.isEmpty || waiting.first == conversation, taken + shareMax <= bytesMax else {
             if !waiting.contains(conversation) { waiting.append(conversation) }
             return nil
@@ -30,16 +30,19 @@ struct ReadingBudget {
         return shareMax
     }
 
-    var isUnused: Bool { taken == 0 && waiting.isEmpty }
+    package var isUnused: Bool { taken == 0 && waiting.isEmpty }
 
     /// Gives bytes back. Returns who should ask again.
-    mutating func release(_ bytes: Int) -> ObjectIdentifier? {
+    package mutating func release(_ bytes: Int) -> ObjectIdentifier? {
         taken -= bytes
-        return taken + shareMax <= bytesMax ? waiting.first : nil
+        return next
     }
 
+    /// Who should ask, because it is its turn and there is room.
+    package var next: ObjectIdentifier? { taken + shareMax <= bytesMax ? waiting.first : nil }
+
     /// The connection is gone. Returns who should ask again.
-    mutating func forget(_ conversation: ObjectIdentifier, holding bytes: Int) -> ObjectIdentifier? {
+    package mutating func forget(_ conversation: ObjectIdentifier, holding bytes: Int) -> ObjectIdentifier? {
         waiting.removeAll { $0 == conversation }
         return release(bytes)
     }

@@ -4,7 +4,7 @@
 import Glibc
 
 /// A letter box with a bell: many threads put work in, one thread takes it all out at once and sleeps in between.
-final class Doorbell<Work>: @unchecked Sendable {
+package final class Doorbell<Work>: @unchecked Sendable {
     // pthread's own pair, because a condition must wait with a time limit.
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -12,7 +12,7 @@ final class Doorbell<Work>: @unchecked Sendable {
     private var isEmpty = true
     private var isWaiting = false
 
-    init(_ empty: Work) {
+    package init(_ empty: Work) {
         work = empty
         mutex.initialize(to: pthread_mutex_t())
         condition.initialize(to: pthread_cond_t())
@@ -32,7 +32,7 @@ final class Doorbell<Work>: @unchecked Sendable {
     }
 
     /// Rings only if the other side sleeps: a system call saved for every put while it is busy.
-    func put(_ add: (inout Work) -> Void) {
+    package func put(_ add: (inout Work) -> Void) {
         pthread_mutex_lock(mutex)
         add(&work)
         isEmpty = false
@@ -43,7 +43,7 @@ final class Doorbell<Work>: @unchecked Sendable {
     }
 
     /// Swaps what has gathered for `empty`, once there is something or `seconds` have passed (nil: however long it takes).
-    func takeAll(leaving empty: Work, within seconds: Double?) -> Work {
+    package func takeAll(leaving empty: Work, within seconds: Double?) -> Work {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         var deadline = timespec()

@@ -58,6 +58,8 @@ final class SpoolWriter {
     private func write(_ requests: Spool.Requests) {
         unsettled += requests.settlements
         unset += requests.settings
+        // On a full disk each new chunk fails what is committed with it, and what ended is what would make room.
+        if !isWritable { commit([]) }
         var chunks = requests.chunks[...]
         repeat {
             commit(Array(cut(&chunks)))
@@ -90,7 +92,10 @@ final class SpoolWriter {
         let rows = admit(&batch)
         for settlement in unsettled { batch.tally.move(settlement) }
         do throws(SpoolError) {
-            if rows + unsettled.count + unset.count > 0 { try keeping.commit(batch) }
+            if rows + unsettled.count + unset.count > 0 {
+                try keeping.commit(batch)
+                isWritable = true
+            }
             taken(batch, rows: rows, seconds: clock.monotonic() - began)
         } catch {
             failed(chunks, error)
@@ -130,12 +135,11 @@ final class SpoolWriter {
     private func taken(_ batch: Batch, rows: Int, seconds: Double) {
         tally = batch.tally
         lastID = batch.lastID
-        isWritable = true
         let settled = unsettled.map(\.id)
         let written = rows + unsettled.count
         unsettled.removeAll(keepingCapacity: true)
         unset.removeAll()
-        spool.publish(tally, isWritable: true)
+        spool.publish(tally, isWritable: isWritable)
         if written > 0 {
             observer.committed(rows: written, seconds: seconds)
             listener.committed(batch.chunks, settled: settled)

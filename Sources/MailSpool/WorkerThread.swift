@@ -4,7 +4,7 @@
 import Glibc
 
 /// A named thread that runs one function to its end. Signals are blocked in it: the main thread alone waits for them.
-final class WorkerThread: @unchecked Sendable {
+package final class WorkerThread: @unchecked Sendable {
     private let handle: pthread_t
     private var joined = false
 
@@ -18,7 +18,7 @@ final class WorkerThread: @unchecked Sendable {
     }
 
     /// - Parameter name: at most 15 bytes, as `top -H` shows it.
-    init(name: String, _ body: @escaping @Sendable () -> Void) throws(SpoolError) {
+    package init(name: String, _ body: @escaping @Sendable () -> Void) throws(SpoolError) {
         var handle = pthread_t()
         let result = Self.create(&handle, Start(name: name, body: body))
         guard result == 0 else { throw .failed(message: "thread \(name): \(String(cString: strerror(result)))") }
@@ -27,6 +27,12 @@ final class WorkerThread: @unchecked Sendable {
 
     private static func create(_ handle: inout pthread_t, _ start: Start) -> CInt {
         let start = Unmanaged.passRetained(start)
+        // The thread inherits the mask.
+        var all = sigset_t()
+        var before = sigset_t()
+        sigfillset(&all)
+        pthread_sigmask(SIG_SETMASK, &all, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
         let result = pthread_create(&handle, nil, runThread, start.toOpaque())
         if result != 0 { start.release() }
         return result
@@ -46,7 +52,7 @@ final class WorkerThread: @unchecked Sendable {
         close(file)
     }
 
-    func join() {
+    package func join() {
         guard !joined else { return }
         joined = true
         pthread_join(handle, nil)

@@ -31,6 +31,13 @@ package struct JobReader {
         }
     }
 
+    /// The job's ref, a string with its quotes, where the line is JSON and has one that may be echoed.
+    package mutating func ref(of line: UnsafeRawBufferPointer) -> [UInt8]? {
+        members.removeAll(keepingCapacity: true)
+        guard (try? scanner.members(of: line, into: &members)) != nil else { return nil }
+        return ref(in: line)
+    }
+
     private mutating func judge(_ line: UnsafeRawBufferPointer, _ now: WallTime) throws(WireError) -> JobLine {
         do { try scanner.members(of: line, into: &members) } catch { throw WireError(error) }
         var fields = JobFields()

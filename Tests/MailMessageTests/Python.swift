@@ -63,6 +63,8 @@ enum Python {
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 1, "\(directory.path)/output", O_WRONLY | O_CREAT, 0o600)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        // Listening sockets of tests beside this one would go on listening in the child.
+        for descriptor in 3..<CInt(1024) { posix_spawn_file_actions_addclose(&actions, descriptor) }
         let words: [UnsafeMutablePointer<CChar>?] = ["python3", script, argument].map { (word: String) in strdup(word) }
         defer { words.forEach { free($0) } }
         var child: pid_t = 0

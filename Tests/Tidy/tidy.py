@@ -20,7 +20,7 @@ HEADER = "maild, the mail-job daemon"
 LICENCE = "SPDX-License-Identifier: Apache-2.0"
 CODE_SUFFIXES = {".swift", ".py", ".c", ".h", ".sh"}
 VERBATIM = {"LICENSE"}
-DATA_SUFFIXES = {".json", ".resolved", ".eml", ".txt", ".ndjson", ".dialogue"}
+DATA_SUFFIXES = {".json", ".resolved", ".eml", ".txt", ".ndjson", ".smtp"}
 
 # (pattern, what to say, where it is forbidden). They see code without comments and strings.
 FORBIDDEN_IN_SWIFT = [

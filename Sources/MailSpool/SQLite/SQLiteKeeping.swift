@@ -35,6 +35,7 @@ struct KindNumbers {
 /// which is what "answered = on disk" rests on.
 package final class SQLiteKeeping: Keeping {
     package let opened: OpenedSpool
+    private let lock: SpoolLock
     private let database: Database
     private let kinds: KindNumbers
     private let begin: Statement
@@ -49,10 +50,12 @@ package final class SQLiteKeeping: Keeping {
 
     /// - Parameter kinds: names of the daemon's kinds; `Submission.kind` is an index into it.
     package init(path: String, kinds: [String]) throws(SpoolError) {
+        lock = try SpoolLock(path: path)
         database = try Database(path: path)
+        // First, because the journal mode is written into the file: one that is none of ours must stay as it is.
+        try Schema.migrate(database)
         try database.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF")
         try database.execute("PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -4096")
-        try Schema.migrate(database)
         self.kinds = try KindNumbers(kinds, in: database)
         opened = try Self.find(in: database)
         begin = try database.prepare("BEGIN IMMEDIATE")
@@ -148,7 +151,9 @@ package final class SQLiteKeeping: Keeping {
 
     private func settle(_ settlement: Settlement) throws(SpoolError) {
         guard settlement.state.isFinal else { return try putBack(settlement) }
-        let finish = settlement.attempts > 1 ? finishLater : finishFirst
+        // Only what is delivered at the first attempt has no history yet: an operator may cancel between two attempts.
+        let isFirst = settlement.state == .delivered && settlement.attempts <= 1
+        let finish = isFirst ? finishFirst : finishLater
         finish.bind(settlement.id.raw, 1)
         finish.bind(Int(settlement.state.rawValue), 2)
         finish.bind(kindNumber(settlement.kind), 3)
@@ -245,5 +250,9 @@ package final class SQLiteKeeping: Keeping {
         // Leaves one file behind, whole, where it can; the log is replayed at the next start where it cannot.
         try? database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         database.close()
+        lock.release()
     }
+
+    /// For tests, on the writer's thread: from here on it is as if the disk had room for so many pages (of 4 KiB).
+    package func limit(pages: Int) throws(SpoolError) { try database.execute("PRAGMA max_page_count = \(pages)") }
 }

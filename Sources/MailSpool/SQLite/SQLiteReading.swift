@@ -71,7 +71,7 @@ final class SQLiteReading: Reading {
         defer { statement.reset() }
         var jobs: [WaitingJob] = []
         var bytes = 0
-        while bytes < bytesMax, try statement.step() {
+        while jobs.isEmpty || bytes < bytesMax, try statement.step() {
             let job = waitingJob(statement)
             bytes += job.body.readableBytes
             jobs.append(job)

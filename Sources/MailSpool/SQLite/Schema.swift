@@ -60,7 +60,7 @@ enum Schema {
         let found = try database.integer("PRAGMA user_version") ?? 0
         let owner = try database.integer("PRAGMA application_id") ?? 0
         let tables = try database.integer("SELECT count(*) FROM sqlite_schema") ?? 0
-        guard owner == applicationID || (owner == 0 && tables == 0) else {
+        guard owner == applicationID ? found > 0 : owner == 0 && found == 0 && tables == 0 else {
             throw .corrupt(message: "\(database.path): is not a spool of maild")
         }
         guard found <= version else {

@@ -1,0 +1,149 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import MailSpool
+import Testing
+
+/// The disk refuses: nothing that was answered is lost, nothing refused is kept.
+@Suite(.timeLimit(.minutes(2)))
+struct FullDiskTests {
+    @Test("on a full disk chunks are refused, ends are kept back, and both go on once there is room")
+    func fullAndRoom() async throws {
+        let keeping = Kept()
+        let stage = try Stage(.sqlite) { keeping.hold($0) }
+        var ids = try await stage.append([Draft(), Draft()]).keptIDs
+        await keeping.limit(pages: 1, stage)
+        let before = stage.spool.tally
+        let big = try await stage.append([Draft](repeating: Draft(body: String(repeating: "x", count: 9000)), count: 20))
+        #expect(big.keptIDs == [] && big.refusals.count == 20)
+        #expect(big.refusals.values.allSatisfy { if case .unwritable = $0 { true } else { false } })
+        #expect(!stage.spool.isWritable && stage.probe.noted.errors.count == 1)
+        // Longer than what fits into the pages that are there.
+        let history = String(repeating: "h", count: 100_000)
+        stage.spool.settle([Settlement(ids[0], to: .delivered, history: history)])
+        stage.spool.set("workers", to: String(repeating: "9", count: 50_000))
+        await stage.turn()
+        #expect(stage.spool.tally == before)
+        #expect(try await stage.counted() == before)
+        #expect(try await stage.show(ids[0])?.state == .ready)
+        await keeping.limit(pages: 1 << 30, stage)
+        await stage.turn()
+        #expect(await stage.probe.settled(1) == [ids[0]])
+        #expect(stage.spool.isWritable)
+        #expect(try await stage.show(ids[0])?.history.count == 100_000)
+        ids += try await stage.append([Draft(), Draft()]).keptIDs
+        #expect(ids.count == 4 && Set(ids).count == 4)
+        try stage.reopen()
+        #expect(try await stage.list().map(\.id) == Array(ids.dropFirst()))
+        #expect(stage.spool.opened.settings["workers"]?.utf8.count == 50_000)
+        #expect(try await stage.counted() == stage.spool.opened.tally)
+    }
+
+    /// The SQLite keeping of a stage, to turn its tap. Used on the writer's thread.
+    final class Kept: @unchecked Sendable {
+        private var keeping: SQLiteKeeping?
+
+        func hold(_ keeping: any Keeping) -> any Keeping {
+            self.keeping = keeping as? SQLiteKeeping
+            return keeping
+        }
+
+        func limit(pages: Int, _ stage: Stage) async {
+            await withCheckedContinuation { done in
+                stage.spool.beat {
+                    #expect(throws: Never.self) { try self.keeping?.limit(pages: pages) }
+                    done.resume()
+                }
+            }
+        }
+    }
+
+    @Test("whichever commit fails, what was answered is there and what was refused is not", arguments: Shelf.Kind.allCases)
+    func eachCommit(_ kind: Shelf.Kind) async throws {
+        for failing in 1...7 {
+            let disk = MoodyDisk()
+            let stage = try Stage(kind) { keeping in
+                TrickKeeping(keeping) { batch throws(SpoolError) in try disk.before(batch) }
+            }
+            disk.refuse { number, _ in number == failing }
+            var live: [JobID] = []
+            var ended: [JobID] = []
+            for _ in 0..<3 {
+                let ids = try await stage.append([Draft(), Draft()]).keptIDs
+                live += ids
+                guard let id = ids.first else { continue }
+                stage.spool.settle([Settlement(id, to: .delivered)])
+                await stage.turn()
+                // A commit that fails is followed by one that does not.
+                await stage.turn()
+                #expect(await stage.probe.settled(1) == [id])
+                live.removeAll { $0 == id }
+                ended.append(id)
+            }
+            #expect(live.count == (failing % 2 == 1 && failing < 6 ? 2 : 3), "commit \(failing)")
+            #expect(stage.probe.noted.errors == (failing < 7 ? [MoodyDisk.error] : []))
+            try stage.reopen()
+            #expect(try await stage.list().map(\.id) == live, "commit \(failing)")
+            #expect(try await stage.list(.delivered).map(\.id) == ended, "commit \(failing)")
+            #expect(try await stage.counted() == stage.spool.opened.tally, "commit \(failing)")
+            #expect(Set(live + ended).count == live.count + ended.count)
+        }
+    }
+
+    @Test("ends are written though every new job fails", arguments: Shelf.Kind.allCases)
+    func endsFirst(_ kind: Shelf.Kind) async throws {
+        let disk = MoodyDisk()
+        let gate = Gate()
+        let stage = try Stage(kind) { keeping in
+            TrickKeeping(keeping) { batch throws(SpoolError) in
+                try disk.before(batch)
+                if batch.settings.contains(where: { $0.name == "gate" }) { gate.pass() }
+            }
+        }
+        let ids = try await stage.append([Draft(), Draft()]).keptIDs
+        disk.refuse { _, batch in !batch.chunks.isEmpty }
+        #expect(try await stage.append([Draft()]).refusals.count == 1)
+        // Both wait while the writer is held up, so that it finds them together.
+        stage.spool.set("gate", to: "")
+        await gate.arrival()
+        disk.refuse { _, batch in !batch.chunks.isEmpty || batch.settings.contains { $0.name == "more" } }
+        stage.spool.append([stage.chunk([Draft()])])
+        stage.spool.append([stage.chunk([Draft()])])
+        gate.open()
+        _ = await stage.probe.receipts(2)
+        #expect(!stage.spool.isWritable)
+        stage.spool.append([stage.chunk([Draft()])])
+        await stage.settle([Settlement(ids[0], to: .delivered)])
+        #expect(try await stage.list().map(\.id) == [ids[1]])
+        #expect(try await stage.counted() == stage.spool.tally)
+    }
+
+    @Test("a chunk refused for want of room says nothing of the disk", arguments: Shelf.Kind.allCases)
+    func fullIsNotWritable(_ kind: Shelf.Kind) async throws {
+        var limits = SpoolLimits()
+        limits.jobsMax = 1
+        let disk = MoodyDisk()
+        let stage = try Stage(kind, limits: limits) { keeping in
+            TrickKeeping(keeping) { batch throws(SpoolError) in try disk.before(batch) }
+        }
+        disk.refuse { _, _ in true }
+        #expect(try await stage.append([Draft()]).refusals[0] == MoodyDisk.error)
+        let mixed = try await stage.append([Draft(), Draft()])
+        #expect(mixed.refusals[0] == MoodyDisk.error)
+        #expect(mixed.refusals[1].map { if case .full = $0 { true } else { false } } == true)
+        disk.refuse { _, _ in false }
+        #expect(try await stage.append([Draft()]).refusals.isEmpty)
+        #expect(stage.spool.isWritable)
+        disk.refuse { _, batch in !batch.settings.isEmpty }
+        stage.spool.set("workers", to: "1 1")
+        await stage.turn()
+        #expect(!stage.spool.isWritable)
+        #expect(try await stage.append([Draft()]).refusals.count == 1)
+        #expect(!stage.spool.isWritable)
+        disk.refuse { _, _ in false }
+        await stage.turn()
+        await stage.turn()
+        #expect(stage.spool.isWritable)
+    }
+}

@@ -1,0 +1,79 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import MailSpool
+
+/// Where the suite's jobs are kept. A new keeping gets a case here, and every test of the suite runs against it.
+final class Shelf: Sendable {
+    enum Kind: String, CaseIterable, Sendable { case memory, sqlite }
+
+    let kind: Kind
+    private let memory = MemoryKeeping()
+    private let directory: TemporaryDirectory
+
+    init(_ kind: Kind) throws {
+        self.kind = kind
+        directory = try TemporaryDirectory()
+    }
+
+    static let kinds = ["email", "webhook"]
+
+    /// Of the database; a memory keeping has none.
+    var path: String { directory.path + "/spool.db" }
+
+    /// May be called again after a close, and finds what was there.
+    func open() throws(SpoolError) -> any Keeping {
+        switch kind {
+        case .memory: memory
+        case .sqlite: try SQLiteKeeping(path: path, kinds: Self.kinds)
+        }
+    }
+}
+
+/// A directory that is gone with its owner.
+final class TemporaryDirectory: Sendable {
+    let path: String
+
+    struct Failed: Error { var reason: String }
+
+    init() throws {
+        var template = Array("\(P_tmpdir)/maild-test-XXXXXX".utf8CString)
+        guard let made = mkdtemp(&template) else { throw Failed(reason: String(cString: strerror(errno))) }
+        path = String(cString: made)
+    }
+
+    deinit {
+        for name in names { unlink(path + "/" + name) }
+        rmdir(path)
+    }
+
+    var names: [String] {
+        guard let directory = opendir(path) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    /// Nil where there is no such file.
+    static func read(_ path: String) -> [UInt8]? {
+        guard let file = fopen(path, "r") else { return nil }
+        defer { fclose(file) }
+        var bytes: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: 65_536)
+        while case let count = fread(&part, 1, part.count, file), count > 0 { bytes += part[..<count] }
+        return bytes
+    }
+
+    static func write(_ bytes: [UInt8], to path: String) throws {
+        guard let file = fopen(path, "w") else { throw Failed(reason: String(cString: strerror(errno))) }
+        defer { fclose(file) }
+        guard fwrite(bytes, 1, bytes.count, file) == bytes.count else { throw Failed(reason: "\(path): short") }
+    }
+}

@@ -1,0 +1,148 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+import MailSpool
+import NIOCore
+
+/// A spool on a shelf, with its clock and its listeners.
+final class Stage {
+    let shelf: Shelf
+    let clock = TestClock()
+    let probe = Probe()
+    let limits: SpoolLimits
+    private(set) var spool: Spool
+    /// What stands between the spool and the keeping.
+    private let wrap: Wrap
+
+    typealias Wrap = (any Keeping) -> any Keeping
+
+    init(_ kind: Shelf.Kind, limits: SpoolLimits = SpoolLimits(), wrap: @escaping Wrap = { $0 }) throws {
+        shelf = try Shelf(kind)
+        self.limits = limits
+        self.wrap = wrap
+        spool = try Spool(wrap(shelf.open()), clock: clock, limits: limits, observer: probe, listener: probe)
+    }
+
+    deinit { spool.close() }
+
+    func reopen() throws {
+        spool.close()
+        spool = try Spool(wrap(shelf.open()), clock: clock, limits: limits, observer: probe, listener: probe)
+    }
+
+    func chunk(_ drafts: [Draft], uid: UInt32 = 1000, sink: (any ReceiptSink)? = nil) -> Chunk {
+        Draft.chunk(drafts, now: clock.now(), uid: uid, sink: sink ?? probe)
+    }
+
+    /// Hands over one chunk and waits until it comes back.
+    @discardableResult
+    func append(_ drafts: [Draft], uid: UInt32 = 1000) async throws -> Chunk {
+        spool.append([chunk(drafts, uid: uid)])
+        guard let back = await probe.receipts(1).first else { throw Nothing() }
+        return back
+    }
+
+    struct Nothing: Error {}
+
+    func settle(_ settlements: [Settlement]) async {
+        spool.settle(settlements)
+        _ = await probe.settled(settlements.count)
+    }
+
+    /// Waits until the writer has come round: what was put before is written, or has been tried.
+    func turn() async {
+        await withCheckedContinuation { done in spool.beat { done.resume() } }
+    }
+
+    func ask<Value: Sendable>(
+        _ body: @escaping @Sendable (any Reading) throws(SpoolError) -> Value
+    ) async throws -> Value {
+        let result = await withCheckedContinuation { (done: CheckedContinuation<Result<Value, SpoolError>, Never>) in
+            spool.ask { reading in
+                done.resume(returning: Result { () throws(SpoolError) in try body(reading) })
+            }
+        }
+        return try result.get()
+    }
+
+    func show(_ id: JobID) async throws -> JobRecord? {
+        try await ask { reading throws(SpoolError) in try reading.show(id) }
+    }
+
+    func list(_ state: JobState? = nil, after: JobID = JobID(raw: 0), limit: Int = 1000) async throws -> [JobRecord] {
+        try await ask { reading throws(SpoolError) in try reading.list(state: state, after: after, limit: limit) }
+    }
+
+    func ready(
+        _ priority: Int = Limits.priorityDefault, after: JobID = JobID(raw: 0), limit: Int = 1000,
+        bytesMax: Int = 1 << 20
+    ) async throws -> [WaitingJob] {
+        try await ask { reading throws(SpoolError) in
+            try reading.ready(priority: UInt8(priority), after: after, limit: limit, bytesMax: bytesMax)
+        }
+    }
+
+    /// - Parameter seconds: from the clock's start.
+    func due(_ seconds: Double, limit: Int = 1000, bytesMax: Int = 1 << 20) async throws -> [WaitingJob] {
+        try await ask { reading throws(SpoolError) in
+            try reading.due(at: TestClock.start + seconds, limit: limit, bytesMax: bytesMax)
+        }
+    }
+
+    /// The tally as it should be, by looking at every job.
+    func counted() async throws -> Tally {
+        var tally = Tally()
+        for record in try await list(limit: .max) { tally.add(record.state, jobs: 1, bytes: record.body.count) }
+        for state in JobState.allCases where state.isFinal { tally.finished += try await list(state, limit: .max).count }
+        return tally
+    }
+}
+
+/// A job to be submitted.
+struct Draft {
+    var body = "{}"
+    var priority = Limits.priorityDefault
+    /// Seconds from the clock's start at which it is due; nil: at once.
+    var due: Double?
+    var kind: UInt8 = 0
+    var attemptsMax = 0
+    var expires = 3600.0
+
+    /// The bytes lie behind some that were read already, as they may in an intake's buffer.
+    static func chunk(_ drafts: [Draft], now: WallTime, uid: UInt32, sink: any ReceiptSink) -> Chunk {
+        var bytes = ByteBuffer(string: "read before")
+        bytes.moveReaderIndex(to: bytes.writerIndex)
+        var submissions: [Submission] = []
+        for draft in drafts {
+            let start = bytes.readableBytes
+            bytes.writeString(draft.body + "\n")
+            submissions.append(
+                Submission(
+                    range: start..<start + draft.body.utf8.count, kind: draft.kind, priority: UInt8(draft.priority),
+                    dueAt: draft.due.map { TestClock.start + $0 }, expiresAt: now + draft.expires,
+                    attemptsMax: draft.attemptsMax))
+        }
+        return Chunk(bytes: bytes, submissions: submissions, uid: uid, sink: sink)
+    }
+}
+
+extension Chunk {
+    var keptIDs: [JobID] {
+        var ids: [JobID] = []
+        forEachKept { ids.append($1) }
+        return ids
+    }
+}
+
+extension Settlement {
+    /// The end of an attempt of a job with the body `{}`.
+    init(
+        _ id: JobID, from was: JobState = .ready, to state: JobState, due: Double? = nil, attempts: Int = 1,
+        fates: [Fate]? = nil, history: String = "", bytes: Int = 2, at: WallTime = TestClock.start
+    ) {
+        self.init(
+            id: id, was: was, state: state, dueAt: due.map { TestClock.start + $0 }, endedAt: at, kind: 0, uid: 1000,
+            attempts: attempts, fates: fates, history: Array(history.utf8), bytes: bytes)
+    }
+}
