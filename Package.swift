@@ -50,7 +50,7 @@ let package = Package(
         room("MailSpool", ["MailJob", "CSQLite", nioCore]),
         room("Exposition"),
         room("Systemd", ["CSystemd"]),
-        room("MailTelemetry", ["MailJob", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1, nioEmbedded]),
+        room("MailTelemetry", ["MailJob", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1]),
         room("MailTransport", ["MailJob", "MailWire", "MailMessage", "MailTelemetry", nioCore, nioPosix]),
         room("MailDispatch", ["MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", nioCore]),
         room("MailIntake", ["MailJob", "MailWire", "MailSpool", "MailTelemetry", nioCore, nioPosix]),

@@ -39,8 +39,10 @@ package struct Daemon {
         // First of all: every thread made from here on inherits the blocked signals, and only the main one waits for them.
         Signals.block()
         let configuration = try load()
+        try prepareStateDirectory()
         // Before anything is opened: what was inherited is at descriptors 3 and up.
         let sockets = try ListeningSockets.open(configuration.sockets)
+        defer { sockets.removeOwn() }
         OpenFiles.raiseLimit()
         let house = try House(configuration, clock: clock)
         house.events.started(version: Version.text)
@@ -51,7 +53,13 @@ package struct Daemon {
         house.heartbeat.begin()
         let signal = waitForEnd(reloader)
         house.end(signal: signal)
-        sockets.removeOwn()
+    }
+
+    /// Mail is nobody else's to read: spool, Maildir and the directory around them are made for the owner alone.
+    private func prepareStateDirectory() throws(DaemonFailure) {
+        umask(0o077)
+        guard let stateDirectory, mkdir(stateDirectory, 0o700) != 0, errno != EEXIST else { return }
+        throw .system("cannot make \(stateDirectory): \(String(cString: strerror(errno)))")
     }
 
     /// Reads the configuration and nothing else.

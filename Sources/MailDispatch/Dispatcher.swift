@@ -147,7 +147,9 @@ package final class Dispatcher: @unchecked Sendable {
     private func settle(_ settlement: Settlement) {
         settlements.append(settlement)
         unsettled += 1
-        if let due = settlement.dueAt { unsettledDue[settlement.id] = due }
+        guard let due = settlement.dueAt else { return }
+        window.deferred(settlement.id)
+        unsettledDue[settlement.id] = due
     }
 
     /// Once a tick: one hand-over to the spool and one refresh of the numbers, however many jobs ended in it.

@@ -125,7 +125,7 @@ package struct ReadyWindow {
             return nil
         }
         due.begin()
-        return due.loaded.count
+        return due.knownCount
     }
 
     /// - Parameter complete: the look came to the end of what was due.
@@ -137,6 +137,9 @@ package struct ReadyWindow {
             count += 1
         }
     }
+
+    /// The attempt has ended, and the job is to be scheduled; `settled` follows.
+    package mutating func deferred(_ id: JobID) { due.deferred(id) }
 
     /// The job's settlement is on disk.
     package mutating func settled(_ id: JobID) { due.settled(id) }

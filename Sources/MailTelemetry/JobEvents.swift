@@ -81,10 +81,10 @@ extension Events {
             metrics.jobs.completed[kind][outcome].add()
             metrics.jobs.endToEnd[kind][outcome].observe(endToEndSeconds)
         }
-        let fate = Fate(state)
-        journal.write(fate.priority) { line in
-            line.tell(fate, of: job, verdicts, relay)
-            line.identify(fate.id)
+        let ending = JobEnding(state)
+        journal.write(ending.priority) { line in
+            line.tell(ending, of: job, verdicts, relay)
+            line.identify(ending.id)
             line.field("JOB", job)
             line.field("KIND", kinds[kind])
             line.field("ATTEMPTS", attempts)

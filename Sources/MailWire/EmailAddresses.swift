@@ -15,7 +15,7 @@ enum EmailAddresses {
         guard let text = member.text else { throw .mustBe("an address", field, member, in: line) }
         if !text.escaped, text.ascii {
             let bytes = UnsafeRawBufferPointer(rebasing: line[text.range])
-            if Mailbox.isPlainAddress(bytes) || isPlainMailbox(bytes) { return }
+            if Mailbox.isPlainAddress(bytes) || (bytes.count <= mailboxBytesMax && isPlainMailbox(bytes)) { return }
         }
         if text.range.count > mailboxBytesMax {
             throw .invalid(field, "longer than \(mailboxBytesMax) bytes", in: line)

@@ -130,6 +130,21 @@ struct ReadyWindowTests {
         #expect(window.count == 0)
     }
 
+    @Test("a deferred job that a read finds before the news of its commit waits for that news")
+    func deferredBeforeNews() {
+        var window = ReadyWindow(hasReady: false)
+        _ = commit(.sample(1), &window)
+        _ = window.next()
+        window.deferred(JobID(raw: 1))
+        _ = window.beginDue()
+        window.loadedDue([.sample(1, attempts: 1, dueAt: .start)], complete: true)
+        #expect(window.count == 0)
+        window.settled(JobID(raw: 1))
+        _ = window.beginDue()
+        window.loadedDue([.sample(1, attempts: 1, dueAt: .start)], complete: true)
+        #expect(window.count == 1)
+    }
+
     @Test("a look for due jobs that comes during another is made up for")
     func lookDuringLook() {
         var window = ReadyWindow(hasReady: false)

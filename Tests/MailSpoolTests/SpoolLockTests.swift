@@ -54,11 +54,9 @@ struct SpoolLockTests {
         defer { keeping.close() }
         var found: [CInt] = []
         for descriptor in 0..<CInt(1024) {
-            var target = [UInt8](repeating: 0, count: 4096)
-            let count = target.withUnsafeMutableBytes { bytes in
-                readlink("/proc/self/fd/\(descriptor)", bytes.baseAddress?.assumingMemoryBound(to: CChar.self), 4096)
-            }
-            let name = String(decoding: target.prefix(max(0, count)), as: UTF8.self)
+            var target = [CChar](repeating: 0, count: 4096)
+            let count = readlink("/proc/self/fd/\(descriptor)", &target, target.count)
+            let name = String(decoding: target.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
             if name.hasSuffix(shelf.path + ".lock") { found.append(descriptor) }
         }
         #expect(found.count == 1)

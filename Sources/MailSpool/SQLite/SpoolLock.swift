@@ -47,7 +47,7 @@ final class SpoolLock {
         var bytes = [UInt8](repeating: 0, count: 16)
         let count = pread(descriptor, &bytes, bytes.count, 0)
         let text = String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
-        guard let pid = text.split(separator: "\n").first.flatMap({ Int($0) }) else { return "" }
+        guard let pid = text.split(separator: "\n").first.flatMap({ pid_t($0) }) else { return "" }
         return " (pid \(pid))"
     }
 }

@@ -24,7 +24,7 @@ struct ComposedEmail {
         } catch {
             throw ComposeError(field: error.field ?? "", reason: error.message)
         }
-        // RFC 5322 §3.6.4: unique, and the same at every attempt, since both parts are the job's for good.
+        // RFC 5322 §3.6.4: unique, and the same at every attempt for as long as the hostname is not changed.
         let messageID = "<\(job)@\(hostname)>"
         sender = try Self.address(fields.envelopeFrom ?? fields.from)
         recipients = try Self.recipients(fields)

@@ -5,7 +5,7 @@ import MailJob
 import Systemd
 
 /// A settled job as the log tells it.
-struct Fate {
+struct JobEnding {
     let word: StaticString
     let priority: Priority
     let id: StaticString
@@ -16,7 +16,7 @@ struct Fate {
         switch state {
         case .delivered: self.init("delivered", .info, EventID.delivered) { $0.isDelivered }
         case .ready, .scheduled, .running: self.init("deferred", .notice, EventID.deferred) { !$0.isDelivered }
-        case .failed: self.init("failed", .warning, EventID.failed) { $0.isRejected }
+        case .failed: self.init("failed", .warning, EventID.failed) { !$0.isDelivered }
         case .expired: self.init("expired", .warning, EventID.expired) { !$0.isDelivered }
         case .held: self.init("held", .warning, EventID.held) { !$0.isDelivered }
         case .cancelled: self.init("cancelled", .notice, EventID.cancelled) { _ in false }
@@ -35,7 +35,6 @@ struct Fate {
 
 extension Verdict {
     fileprivate var isDelivered: Bool { if case .delivered = self { true } else { false } }
-    fileprivate var isRejected: Bool { if case .rejected = self { true } else { false } }
 }
 
 extension JournalLine {
@@ -59,15 +58,15 @@ extension JournalLine {
 
     /// `0G2Q5X7J1C0A4 deferred: b@example.com by main: 451 4.7.1 Come back later`
     mutating func tell(
-        _ fate: Fate, of job: JobID, _ verdicts: [(recipient: String, verdict: Verdict)], _ relay: String
+        _ ending: JobEnding, of job: JobID, _ verdicts: [(recipient: String, verdict: Verdict)], _ relay: String
     ) {
         message("")
         add(job)
         add(" ")
-        add(fate.word)
+        add(ending.word)
         var count = 0
         var first: Reply?
-        for entry in verdicts where fate.concerns(entry.verdict) {
+        for entry in verdicts where ending.concerns(entry.verdict) {
             if count < Self.recipientsMax {
                 add(count == 0 ? ": " : ", ")
                 add(entry.recipient)
