@@ -118,29 +118,49 @@ struct FullDiskTests {
 
     @Test("a chunk refused for want of room says nothing of the disk", arguments: Shelf.Kind.allCases)
     func fullIsNotWritable(_ kind: Shelf.Kind) async throws {
-        var limits = SpoolLimits()
-        limits.jobsMax = 1
         let disk = MoodyDisk()
-        let stage = try Stage(kind, limits: limits) { keeping in
+        let stage = try Stage(kind) { keeping in
             TrickKeeping(keeping) { batch throws(SpoolError) in try disk.before(batch) }
         }
+        try await stage.append([Draft()])
         disk.refuse { _, _ in true }
         #expect(try await stage.append([Draft()]).refusals[0] == MoodyDisk.error)
+        stage.spool.limits.jobsMax = 2
         let mixed = try await stage.append([Draft(), Draft()])
         #expect(mixed.refusals[0] == MoodyDisk.error)
         #expect(mixed.refusals[1].map { if case .full = $0 { true } else { false } } == true)
-        disk.refuse { _, _ in false }
-        #expect(try await stage.append([Draft()]).refusals.isEmpty)
-        #expect(stage.spool.isWritable)
-        disk.refuse { _, batch in !batch.settings.isEmpty }
-        stage.spool.set("workers", to: "1 1")
-        await stage.turn()
         #expect(!stage.spool.isWritable)
+        // Nothing is written of this one, so nothing was learnt.
+        stage.spool.limits.jobsMax = 1
         #expect(try await stage.append([Draft()]).refusals.count == 1)
         #expect(!stage.spool.isWritable)
         disk.refuse { _, _ in false }
-        await stage.turn()
-        await stage.turn()
+        stage.spool.limits.jobsMax = 2
+        #expect(try await stage.append([Draft()]).refusals.isEmpty)
         #expect(stage.spool.isWritable)
+    }
+
+    @Test("a commit that fails half-way leaves nothing of itself, and does not stand in the next one's way")
+    func allOrNothing() throws {
+        let shelf = try Shelf(.sqlite)
+        let keeping = try shelf.open()
+        defer { keeping.close() }
+        let reading = try keeping.reading()
+        defer { reading.close() }
+        var batch = Batch()
+        batch.chunks = [Draft.chunk([Draft()], now: TestClock.start, uid: 1, sink: Probe())]
+        batch.chunks[0].firstID = JobID(raw: 1024)
+        batch.settings = [("workers", "8 8")]
+        batch.tally.ready = 1
+        batch.lastID = JobID(raw: 1024)
+        // The schema refuses a scheduled job without a time, after the chunk has been written.
+        batch.settlements = [Settlement(JobID(raw: 1024), to: .scheduled)]
+        for _ in 0..<2 {
+            #expect(throws: SpoolError.self) { try keeping.commit(batch) }
+            #expect(try reading.list(state: nil, after: JobID(raw: 0), limit: 9).isEmpty)
+        }
+        batch.settlements = []
+        try keeping.commit(batch)
+        #expect(try reading.list(state: nil, after: JobID(raw: 0), limit: 9).map(\.id) == [JobID(raw: 1024)])
     }
 }
