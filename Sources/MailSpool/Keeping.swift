@@ -27,7 +27,11 @@ package protocol Keeping: AnyObject {
     var opened: OpenedSpool { get }
     /// Bytes it takes on disk; may be asked on any thread.
     var storedBytes: @Sendable () -> Int { get }
-    func commit(_ batch: Batch) throws(SpoolError)
+    /// A settlement of a job that is not there (it was settled before) changes nothing, and must not keep the rest of
+    /// the batch from the disk.
+    /// - Returns: the tally as it was written: the batch's, without such settlements.
+    @discardableResult
+    func commit(_ batch: Batch) throws(SpoolError) -> Tally
     /// Forgets finished jobs that ended before `time`, and the oldest of those above `jobsMax`; a bounded number a call.
     /// - Returns: how many were forgotten.
     func prune(finishedBefore time: WallTime, jobsMax: Int, tally: Tally) throws(SpoolError) -> Int

@@ -58,7 +58,9 @@ struct OrderTests {
             }
             #expect(found == TestClock.start + next)
         }
-        #expect(try await stage.ask { reading throws(SpoolError) in try reading.nextDue(after: TestClock.start + 40) } == nil)
+        #expect(
+            try await stage.ask { reading throws(SpoolError) in try reading.nextDue(after: TestClock.start + 40) }
+                == nil)
         for (time, limit, count) in [(9.0, 9, 0), (10, 9, 2), (35, 9, 4), (35, 3, 3), (99, 9, 5), (99, 0, 0)] {
             let found = try await stage.ask { reading throws(SpoolError) in
                 try reading.dueCount(at: TestClock.start + time, limit: limit)

@@ -113,6 +113,24 @@ struct SettlementTests {
         #expect(job.attempts == 6 && String(buffer: job.body) == "{}")
     }
 
+    @Test(
+        "a job that ends twice has ended once, and the rest of that commit is written", arguments: Shelf.Kind.allCases,
+        cases)
+    func twice(_ kind: Shelf.Kind, _ end: Case) async throws {
+        let stage = try Stage(kind)
+        let ids = try await stage.append([Draft(), Draft()]).keptIDs
+        let first = Settlement(ids[0], to: .delivered, attempts: 1, history: "one\n")
+        await stage.settle([first])
+        await stage.settle([
+            Settlement(ids[0], to: end.state, due: end.due, attempts: 1, history: "again\n"),
+            Settlement(ids[1], to: .delivered, attempts: 1, history: "two\n"),
+        ])
+        #expect(try await stage.list(.delivered).map(\.id) == ids)
+        #expect(try await stage.list().isEmpty)
+        #expect(try #require(await stage.show(ids[0])).history == Array("one\n".utf8))
+        #expect(try await stage.counted() == stage.spool.tally)
+    }
+
     @Test("many ends and many jobs may share one commit", arguments: Shelf.Kind.allCases)
     func together(_ kind: Shelf.Kind) async throws {
         let stage = try Stage(kind)

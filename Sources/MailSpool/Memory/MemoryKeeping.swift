@@ -36,13 +36,17 @@ package final class MemoryKeeping: Keeping, Sendable {
 
     package var storedBytes: @Sendable () -> Int { { 0 } }
 
-    package func commit(_ batch: Batch) {
+    @discardableResult
+    package func commit(_ batch: Batch) -> Tally {
         store.withLock { store in
-            for chunk in batch.chunks { chunk.forEachKept { store.append(chunk, $0, $1) } }
-            for settlement in batch.settlements { store.settle(settlement) }
-            for setting in batch.settings { store.settings[setting.name] = setting.value }
             store.tally = batch.tally
+            for chunk in batch.chunks { chunk.forEachKept { store.append(chunk, $0, $1) } }
+            for settlement in batch.settlements {
+                if store.jobs[settlement.id] == nil { store.tally.moveBack(settlement) } else { store.settle(settlement) }
+            }
+            for setting in batch.settings { store.settings[setting.name] = setting.value }
             store.lastID = batch.lastID
+            return store.tally
         }
     }
 
