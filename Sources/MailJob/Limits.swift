@@ -62,6 +62,9 @@ package enum Limits {
     /// … but a day of a busy relay would outgrow the queue, so never more than these.
     package static let historyJobsMax = 1_000_000
 
+    /// Bodies that one page of a list may hold in memory: a page is for people.
+    package static let listBytesMax = 16 << 20
+
     // MARK: Dispatch
 
     package static let workersMax = 1024

@@ -66,10 +66,19 @@ package protocol Reading: AnyObject {
     func dueCount(at time: WallTime, limit: Int) throws(SpoolError) -> Int
     /// When the first scheduled job after `time` is due.
     func nextDue(after time: WallTime) throws(SpoolError) -> WallTime?
-    /// Jobs with an id above `after`, oldest first. Without a state: all that are not finished.
-    func list(state: JobState?, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord]
+    /// Jobs with an id above `after`, oldest first: at most `limit`, and no more once their bodies reach
+    /// `Limits.listBytesMax` (but at least one). Without a state: all that are not finished. A scheduled job whose time
+    /// has come at `time` counts as ready.
+    func list(state: JobState?, at time: WallTime, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord]
     func show(_ id: JobID) throws(SpoolError) -> JobRecord?
     func close()
+}
+
+extension Reading {
+    /// By the state on disk alone.
+    package func list(state: JobState?, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord] {
+        try list(state: state, at: WallTime(milliseconds: 0), after: after, limit: limit)
+    }
 }
 
 /// A job as `list` and `show` need it.

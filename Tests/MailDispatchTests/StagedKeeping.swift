@@ -90,8 +90,8 @@ private final class StagedReading: Reading {
     }
     func nextDue(after time: WallTime) throws(SpoolError) -> WallTime? { try inner.nextDue(after: time) }
 
-    func list(state: JobState?, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord] {
-        try inner.list(state: state, after: after, limit: limit)
+    func list(state: JobState?, at time: WallTime, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord] {
+        try inner.list(state: state, at: time, after: after, limit: limit)
     }
 
     func show(_ id: JobID) throws(SpoolError) -> JobRecord? { try inner.show(id) }

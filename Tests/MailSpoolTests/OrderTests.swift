@@ -69,6 +69,18 @@ struct OrderTests {
         }
     }
 
+    @Test("a scheduled job is listed as ready once its time has come", arguments: Shelf.Kind.allCases)
+    func listsDueAsReady(_ kind: Shelf.Kind) async throws {
+        let stage = try Stage(kind)
+        let ids = try await stage.append([Draft(), Draft(due: 10), Draft(due: 20)]).keptIDs
+        for (state, expected) in [(JobState.ready, [ids[0], ids[1]]), (.scheduled, [ids[2]])] {
+            let found = try await stage.ask { reading throws(SpoolError) in
+                try reading.list(state: state, at: TestClock.start + 15, after: JobID(raw: 0), limit: 9).map(\.id)
+            }
+            #expect(found == expected)
+        }
+    }
+
     @Test("lists are read page by page, by state or all that live", arguments: Shelf.Kind.allCases)
     func pages(_ kind: Shelf.Kind) async throws {
         let stage = try Stage(kind)

@@ -124,10 +124,18 @@ private final class MemoryReading: Reading {
         jobs { $0.state == .scheduled && ($0.dueAt ?? time) > time }.compactMap(\.record.dueAt).min()
     }
 
-    func list(state: JobState?, after: JobID, limit: Int) -> [JobRecord] {
+    func list(state: JobState?, at time: WallTime, after: JobID, limit: Int) -> [JobRecord] {
         let all = keeping.read { $0.jobs.values.map(\.record) + $0.finished.values }
-        let records = all.filter { $0.id > after && (state == nil ? !$0.state.isFinal : $0.state == state) }
-        return Array(records.sorted { $0.id < $1.id }.prefix(limit))
+        let records = all.filter { record in
+            let isDue = record.state == .scheduled && (record.dueAt ?? time) <= time
+            let stands = isDue ? JobState.ready : record.state
+            return record.id > after && (state == nil ? !record.state.isFinal : stands == state)
+        }
+        var bytes = 0
+        return records.sorted { $0.id < $1.id }.prefix(limit).prefix { record in
+            defer { bytes += record.body.count }
+            return bytes < Limits.listBytesMax
+        }
     }
 
     func show(_ id: JobID) -> JobRecord? {
