@@ -79,8 +79,20 @@ let package = Package(
         tests(
             "MailTransportTests", ["MailJob", "MailTransport", nioCore, nioPosix, nioEmbedded],
             exclude: ["Dialogues"]),
-        tests("MailDispatchTests", ["MailJob", "MailSpool", "MailTransport", "MailDispatch", nioCore]),
-        tests("MailIntakeTests", ["MailJob", "MailWire", "MailIntake", nioCore]),
+        tests(
+            "MailDispatchTests",
+            [
+                "MailJob", "MailSpool", "MailTransport", "MailTelemetry", "Systemd", "MailDispatch", nioCore, nioPosix,
+            ]),
+        tests(
+            "MailIntakeTests",
+            ["MailJob", "MailWire", "MailSpool", "MailTelemetry", "Systemd", "MailIntake", nioCore, nioPosix]),
+        tests(
+            "MailControlTests",
+            [
+                "MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", "Systemd", "MailDispatch",
+                "MailControl", nioCore, nioPosix,
+            ]),
         tests("MailDaemonTests", ["MailJob", "MailDaemon"]),
         tests("MailctlTests", ["mailctl", "MailWire"]),
     ]

@@ -54,7 +54,8 @@ final class Reloader: Sendable {
         let old = house.configuration
         let changes = new.changes(from: old)
         // May fail (a Maildir that cannot be made), so it comes before anything is changed.
-        let transport = new.routes != old.routes
+        let transport =
+            new.routes != old.routes
             ? try Kinds.mailTransport(new, on: house.delivery, events: house.events) : nil
         house.configuration = new
         house.events.journal.level = Priority(new.logLevel)

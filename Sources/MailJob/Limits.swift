@@ -77,7 +77,8 @@ package enum Limits {
 
     // MARK: SMTP
 
-    /// RFC 5321 §4.5.3.1.5: a reply line has at most 512 octets; servers that say more are common, without bound they are not.
+    /// RFC 5321 §4.5.3.1.5: a reply line has at most 512 octets; servers that say more are common, those without any
+    /// bound are not.
     package static let replyLineBytesMax = 4096
     package static let replyLinesMax = 256
     /// Kept open after the last message, below the five minutes at which RFC 5321 §4.5.3.2.7 lets a server hang up.

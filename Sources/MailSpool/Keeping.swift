@@ -32,7 +32,7 @@ package protocol Keeping: AnyObject {
     /// - Returns: the tally as it was written: the batch's, without such settlements.
     @discardableResult
     func commit(_ batch: Batch) throws(SpoolError) -> Tally
-    /// Forgets finished jobs that ended before `time`, and the oldest of those above `jobsMax`; a bounded number a call.
+    /// Forgets finished jobs that ended before `time`, and the oldest of those above `jobsMax`; a bounded number each.
     /// - Returns: how many were forgotten.
     func prune(finishedBefore time: WallTime, jobsMax: Int, tally: Tally) throws(SpoolError) -> Int
     /// A reading side of its own, for another thread.
@@ -57,7 +57,7 @@ package struct OpenedSpool: Sendable {
 
 /// The asking side of a keeping; used by one thread alone, and never in the writer's way.
 package protocol Reading: AnyObject {
-    /// Ready jobs of one priority with an id above `after`, oldest first: at most `limit`, and no more once their bodies
+    /// Ready jobs of one priority with an id above `after`, oldest first: at most `limit`, no more once their bodies
     /// reach `bytesMax` (but at least one).
     func ready(priority: UInt8, after: JobID, limit: Int, bytesMax: Int) throws(SpoolError) -> [WaitingJob]
     /// Scheduled jobs whose time has come, the longest overdue first.

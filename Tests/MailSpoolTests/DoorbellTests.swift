@@ -49,7 +49,8 @@ struct DoorbellTests {
     private static let patience = 20.0
 
     /// One sender alone notices each lost wake-up; of many, the next one's ring would make good for it.
-    @Test("no wake-up is lost between senders who each wait for their answer", arguments: [1, 2, 6], [1, 2] as [UInt64])
+    @Test(
+        "no wake-up is lost between senders who each wait for their answer", arguments: [1, 2, 6], [1, 2] as [UInt64])
     func answered(_ count: Int, _ seed: UInt64) async throws {
         let rounds = 10_000 / count
         let bell = Doorbell<[Letter]>([])

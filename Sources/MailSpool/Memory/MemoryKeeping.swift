@@ -42,7 +42,8 @@ package final class MemoryKeeping: Keeping, Sendable {
             store.tally = batch.tally
             for chunk in batch.chunks { chunk.forEachKept { store.append(chunk, $0, $1) } }
             for settlement in batch.settlements {
-                if store.jobs[settlement.id] == nil { store.tally.moveBack(settlement) } else { store.settle(settlement) }
+                let isThere = store.jobs[settlement.id] != nil
+                if isThere { store.settle(settlement) } else { store.tally.moveBack(settlement) }
             }
             for setting in batch.settings { store.settings[setting.name] = setting.value }
             store.lastID = batch.lastID

@@ -31,7 +31,7 @@ struct KindNumbers {
 
 /// The spool in one SQLite file: WAL, synchronous=FULL, one writer.
 ///
-/// https://sqlite.org/wal.html and https://sqlite.org/pragma.html#pragma_synchronous: FULL syncs the log at each commit,
+/// https://sqlite.org/wal.html, https://sqlite.org/pragma.html#pragma_synchronous: FULL syncs the log at each commit,
 /// which is what "answered = on disk" rests on.
 package final class SQLiteKeeping: Keeping {
     package let opened: OpenedSpool
@@ -140,7 +140,9 @@ package final class SQLiteKeeping: Keeping {
         try result.get()
     }
 
-    private func append(_ job: Submission, _ id: JobID, uid: UInt32, _ line: UnsafeRawBufferPointer) throws(SpoolError) {
+    private func append(
+        _ job: Submission, _ id: JobID, uid: UInt32, _ line: UnsafeRawBufferPointer
+    ) throws(SpoolError) {
         insert.bind(id.raw, 1)
         insert.bind(Int(job.dueAt == nil ? JobState.ready.rawValue : JobState.scheduled.rawValue), 2)
         insert.bind(Int(job.priority), 3)

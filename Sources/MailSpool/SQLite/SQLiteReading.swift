@@ -25,7 +25,9 @@ final class SQLiteReading: Reading {
         database = try Database(path: path)
         self.kinds = kinds
         try database.execute("PRAGMA query_only = ON; PRAGMA cache_size = -2048")
-        let waiting = "SELECT id, state, kind, priority, uid, attempts, attempts_max, expires, due, fates, body FROM jobs"
+        let waiting = """
+            SELECT id, state, kind, priority, uid, attempts, attempts_max, expires, due, fates, body FROM jobs
+            """
         let live = """
             SELECT id, state, kind, priority, uid, attempts, due, expires, NULL, body, history FROM jobs
             """
