@@ -67,10 +67,11 @@ let package = Package(
         .executableTarget(
             name: "mailctl", dependencies: ["MailJob", "MailWire", argumentParser], swiftSettings: settings),
 
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("MailJobTests", ["MailJob"]),
         tests("MailWireTests", ["MailJob", "MailWire"]),
         tests("MailMessageTests", ["MailJob", "MailMessage"], exclude: ["judge.py"]),
-        tests("MailSpoolTests", ["MailJob", "MailSpool", nioCore]),
+        tests("MailSpoolTests", ["MailJob", "MailSpool", "CSQLite", nioCore]),
         tests("ExpositionTests", ["Exposition"]),
         tests("SystemdTests", ["Systemd"]),
         tests(
@@ -82,15 +83,20 @@ let package = Package(
         tests(
             "MailDispatchTests",
             [
-                "MailJob", "MailSpool", "MailTransport", "MailTelemetry", "Systemd", "MailDispatch", nioCore, nioPosix,
+                "TestSupport", "MailJob", "MailSpool", "MailTransport", "MailTelemetry", "Systemd", "MailDispatch",
+                nioCore, nioPosix,
             ]),
         tests(
             "MailIntakeTests",
-            ["MailJob", "MailWire", "MailSpool", "MailTelemetry", "Systemd", "MailIntake", nioCore, nioPosix]),
+            [
+                "TestSupport", "MailJob", "MailWire", "MailSpool", "MailTelemetry", "Systemd", "MailIntake", nioCore,
+                nioPosix,
+            ]),
         tests(
             "MailControlTests",
             [
-                "MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", "Systemd", "MailDispatch",
+                "TestSupport", "MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", "Systemd",
+                "MailDispatch",
                 "MailControl", nioCore, nioPosix,
             ]),
         tests("MailDaemonTests", ["MailJob", "MailDaemon"]),

@@ -13,6 +13,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 import Systemd
+import TestSupport
 
 private struct NoLog: JournalSink {
     func write(_ records: UnsafeRawBufferPointer) {}
@@ -47,7 +48,7 @@ final class Desk: Sendable {
         try await dispatcher.loop.submit { [dispatcher, spool] in dispatcher.start(spool) }.get()
         let control = ControlServer(on: MultiThreadedEventLoopGroup.singleton.next(), subject: subject(events))
         server.withLock { $0 = control }
-        try await control.serve(Self.listen(name)).get()
+        try await control.serve(AbstractSocket(name).listen()).get()
     }
 
     private func subject(_ events: Events) -> ControlSubject {
@@ -98,34 +99,8 @@ final class Desk: Sendable {
         }
     }
 
-    // MARK: The socket
-
-    struct Failed: Error { var call: String }
-
-    /// unix(7): a name in the abstract namespace leaves no file behind.
-    private static func address<Result>(
-        _ name: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
-    ) -> Result {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.dropFirst().copyBytes(from: name.utf8) }
-        let length = socklen_t(MemoryLayout<sa_family_t>.size + 1 + name.utf8.count)
-        return withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, length) }
-        }
-    }
-
-    private static func listen(_ name: String) throws -> CInt {
-        let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0)
-        guard address(name, { bind(descriptor, $0, $1) }) == 0 else { throw Failed(call: "bind") }
-        guard Glibc.listen(descriptor, 16) == 0 else { throw Failed(call: "listen") }
-        return descriptor
-    }
-
     func caller() throws -> Caller {
-        let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0)
-        guard Self.address(name, { connect(descriptor, $0, $1) }) == 0 else { throw Failed(call: "connect") }
-        return Caller(descriptor)
+        Caller(try AbstractSocket(name).connected())
     }
 }
 

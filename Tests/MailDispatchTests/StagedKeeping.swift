@@ -5,6 +5,7 @@ import Dispatch
 import MailJob
 import MailSpool
 import Synchronization
+import TestSupport
 
 /// The keeping in memory, with faults and delays that a test plays.
 final class StagedKeeping: Keeping, @unchecked Sendable {

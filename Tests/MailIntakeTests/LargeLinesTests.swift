@@ -5,6 +5,7 @@ import Dispatch
 import MailIntake
 import MailJob
 import MailWire
+import TestSupport
 import Testing
 
 /// Too long to come whole in one read and what was held before it.
