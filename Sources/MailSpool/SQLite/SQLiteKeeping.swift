@@ -151,8 +151,9 @@ package final class SQLiteKeeping: Keeping {
 
     private func settle(_ settlement: Settlement) throws(SpoolError) {
         guard settlement.state.isFinal else { return try putBack(settlement) }
-        // Only what is delivered at the first attempt has no history yet: an operator may cancel between two attempts.
-        let isFirst = settlement.state == .delivered && settlement.attempts <= 1
+        // Only what is delivered at the first attempt has no history yet: an operator may cancel between two attempts,
+        // and a job that was put off may have been delivered in part.
+        let isFirst = settlement.state == .delivered && settlement.attempts <= 1 && settlement.was == .ready
         let finish = isFirst ? finishFirst : finishLater
         finish.bind(settlement.id.raw, 1)
         finish.bind(Int(settlement.state.rawValue), 2)
