@@ -38,6 +38,7 @@ extension Configuration {
             ("metrics.worker_label", "\(metrics.workerLabel)"),
             ("maildir.path", maildir.path),
         ]
+        entries += routes.enumerated().map { ("route[\($0.offset + 1)]", "\($0.element)") }
         return entries + relays.flatMap(\.entries)
     }
 
@@ -62,6 +63,7 @@ extension RelaySettings {
             ("relay.\(name).connections_max", "\(connectionsMax)"),
             ("relay.\(name).messages_per_connection_max", "\(messagesPerConnectionMax)"),
             ("relay.\(name).idle_seconds_max", "\(idleSecondsMax)"),
+            ("relay.\(name).messages_per_second", messagesPerSecond.map { "\($0)" } ?? ""),
         ]
     }
 }

@@ -35,8 +35,8 @@ struct ConfigurationReader {
     }
 
     func error(_ path: [String], _ message: String) -> ConfigurationError {
-        ConfigurationError(
-            file: file, line: locator.line(of: path), key: path.joined(separator: "."), message: message)
+        let key = path.joined(separator: ".").replacing(".[", with: "[")
+        return ConfigurationError(file: file, line: locator.line(of: path), key: key, message: message)
     }
 
     /// Whether the file says so itself; a default may be to blame otherwise.
@@ -48,6 +48,34 @@ struct ConfigurationReader {
         guard let value = node(path) else { return nil }
         guard let table = value.table else { throw wrongType(path, "a table", value) }
         return table.keys
+    }
+
+    /// The paths of the tables of an array; none where there is none.
+    func tables(in path: [String]) throws(ConfigurationError) -> [[String]] {
+        guard let value = node(path) else { return [] }
+        let name = path.joined(separator: ".")
+        guard let array = value.array else { throw error(path, "is a list: write [[\(name)]]") }
+        let paths = array.indices.map { path + ["[\($0 + 1)]"] }
+        for (index, path) in paths.enumerated() where array[index].table == nil {
+            throw wrongType(path, "a table", array[index])
+        }
+        return paths
+    }
+
+    /// One string or a list of them, at least one; nil where the key is not there.
+    func strings(
+        _ path: [String], wanted: String, _ accept: (String) -> Bool
+    ) throws(ConfigurationError) -> [String]? {
+        guard let found = node(path) else { return nil }
+        let list: [TOMLValueConvertible] = found.array.map(Array.init) ?? [found]
+        guard !list.isEmpty else { throw error(path, "must not be empty") }
+        var texts: [String] = []
+        for item in list {
+            guard let text = item.string else { throw wrongType(path, "a string or a list of strings", item) }
+            guard accept(text) else { throw error(path, "must be \(wanted), not \"\(text)\"") }
+            texts.append(text)
+        }
+        return texts
     }
 
     func read(_ path: [String], into value: inout Int, _ range: ClosedRange<Int>) throws(ConfigurationError) {
@@ -86,9 +114,15 @@ struct ConfigurationReader {
         value = accepted
     }
 
+    /// `[2]` in a path is the second of an array.
     private func node(_ path: [String]) -> TOMLValueConvertible? {
         var found: TOMLValueConvertible = root
         for name in path {
+            if name.hasPrefix("["), let array = found.array, let number = Int(name.dropFirst().dropLast()) {
+                guard array.indices.contains(number - 1) else { return nil }
+                found = array[number - 1]
+                continue
+            }
             guard let next = found.table?[name] else { return nil }
             found = next
         }

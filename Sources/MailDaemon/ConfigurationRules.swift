@@ -16,6 +16,8 @@ extension Configuration {
         static let recipients = 1...100_000
         /// One relay's: each is a descriptor and a server's patience.
         static let relayConnections = 1...1024
+        /// From one in a quarter of an hour to more than any relay takes.
+        static let messagesPerSecond = 0.001...100_000.0
         static let million = 1_000_000
         static let billion = 1_000_000_000
         /// Seconds.
@@ -31,6 +33,10 @@ extension ConfigurationReader {
         for name in try names(in: []) ?? [] {
             guard ConfigurationKeys.sections.contains(name) else {
                 try refuseUnknown([name], in: "")
+                continue
+            }
+            if name == "route" {
+                try refuseUnknownRouteKeys()
                 continue
             }
             for key in try names(in: [name]) ?? [] {
@@ -50,6 +56,12 @@ extension ConfigurationReader {
             throw error(path, "a relay's name has 1 to 63 letters, digits, hyphens, underscores or dots")
         }
         for key in try names(in: path) ?? [] { try refuseUnknown(path + [key], in: "relay") }
+    }
+
+    private func refuseUnknownRouteKeys() throws(ConfigurationError) {
+        for path in try tables(in: ["route"]) {
+            for key in try names(in: path) ?? [] { try refuseUnknown(path + [key], in: "route") }
+        }
     }
 
     private func refuseUnknown(_ path: [String], in table: String) throws(ConfigurationError) {

@@ -22,6 +22,8 @@ struct BadKey: CustomTestStringConvertible, Sendable {
     var testDescription: String { text.split(whereSeparator: \.isNewline).joined(separator: "; ") }
 }
 
+private let relay = "[relay.a]\nhost = 'h'\n"
+
 private let wrongTypes: [BadKey] = [
     BadKey("hostname = 1", 1, "hostname", "must be a string, not an integer"),
     BadKey("\nworkers = '8'", 2, "workers", "must be an integer, not a string"),
@@ -117,6 +119,24 @@ private let impossibleValues: [BadKey] = [
         "[relay.a]\nhost = 'h'\nmessages_per_connection_max = 0", 3, "relay.a.messages_per_connection_max",
         "must be from 1"),
     BadKey("[relay.a]\nhost = 'h'\nidle_seconds_max = -1", 3, "relay.a.idle_seconds_max", "must be from 0 to 3600"),
+    BadKey("[relay.a]\nhost = 'h'\nmessages_per_second = 0", 3, "relay.a.messages_per_second", "must be from 0.001"),
+    BadKey("\(relay)[[route]]\nsender_domain = 'x'", 3, "route[1].relays", "is missing"),
+    BadKey("\(relay)[[route]]\nrelays = []", 4, "route[1].relays", "must not be empty"),
+    BadKey("\(relay)[[route]]\nrelays = ['a', 'a']", 4, "route[1].relays", "names a relay twice"),
+    BadKey("\(relay)[[route]]\nrelays = ['a', 'b']", 4, "route[1].relays", "the name of a [relay.NAME], not \"b\""),
+    BadKey("\(relay)[[route]]\nrelays = [1]", 4, "route[1].relays", "must be a string or a list of strings"),
+    BadKey(
+        "\(relay)[[route]]\nrelays = 'a'\n\n[[route]]\nrelays = 'a'\nsender_domain = ['x.example', 'x@y']", 8,
+        "route[2].sender_domain", "must be a domain such as example.com or *.example.com, not \"x@y\""),
+    BadKey(
+        "\(relay)[[route]]\nrelays = 'a'\nrecipient_domain = '*'", 5, "route[1].recipient_domain", "must be a domain"),
+    BadKey("\(relay)[[route]]\nrelays = 'a'\n[[route]]\nrelays = 'a'", 5, "route[2]", "only one is the default"),
+    BadKey("default_relay = 'a'\n\(relay)[[route]]\nrelays = 'a'", 4, "route[1]", "default_relay is there too"),
+    BadKey("\(relay)[route]\nrelays = 'a'", 3, "route", "is a list: write [[route]]"),
+    BadKey("route = [1]\n\(relay)", 1, "route[1]", "must be a table, not an integer"),
+    BadKey(
+        "\(relay)[relay.b]\nhost = 'h'\n[[route]]\nsender_domain = 'x'\nrelays = 'a'", 3, "default_relay",
+        "that no route takes: one of a, b"),
     BadKey("[relay.'a b']\nhost = 'h'", 1, "relay.a b", "a relay's name has"),
     BadKey("[relay.'']\nhost = 'h'", 1, "relay.", "a relay's name has"),
 ]
@@ -130,6 +150,9 @@ private let unknownKeys: [BadKey] = [
     BadKey("[sockets]\nhostname = 'h'", 2, "sockets.hostname", "did you mean hostname before the first table?"),
     BadKey("colour = 'red'", 1, "colour", "is unknown"),
     BadKey("[relay.a]\nhots = 'h'", 2, "relay.a.hots", "is unknown; did you mean host?"),
+    BadKey("\(relay)[[route]]\nsender = 'h'\nrelays = 'a'", 4, "route[1].sender", "is unknown"),
+    BadKey("\(relay)[[route]]\nrelay = 'a'", 4, "route[1].relay", "is unknown; did you mean relays?"),
+    BadKey("[retry]\nsender_domain = 'x'", 2, "retry.sender_domain", "did you mean sender_domain in [[route]]?"),
     BadKey("workers = 'x'\n[limits]\nlines = 1", 3, "limits.lines", "is unknown"),
     BadKey("sockets = { submt = '/a' }", 1, "sockets.submt", "is unknown; did you mean submit?"),
     BadKey("sockets.submt = '/a'", 1, "sockets.submt", "is unknown; did you mean submit?"),
