@@ -55,6 +55,7 @@ struct ControlMethods: Sendable {
         case "Resume": try pause(false, call, answer)
         case "List": try list(call, answer)
         case "Show": try show(call, answer)
+        case "Relays": try relays(call, answer)
         case "Reload": try reload(call, answer)
         default: throw .methodNotFound(call.method)
         }

@@ -51,7 +51,7 @@ extension ControlMethods {
             "failed_total": JSONValue(totals.failed),
             "spool_bytes": JSONValue(subject.spool.storedBytes()),
             "worker_list": .array(report.workers.map(worker)),
-            "relays": .array(transports.map(relay)),
+            "relays": .array(transports.map { relay($0, now) }),
         ]
     }
 
@@ -75,12 +75,26 @@ extension ControlMethods {
         return .object(object)
     }
 
-    private static func relay(_ report: TransportReport) -> JSONValue {
-        [
+    func relays(_ call: VarlinkCall, _ answer: @escaping Answer) throws(ServiceError) {
+        _ = try Parameters(call, known: [])
+        let subject = subject
+        subject.dispatcher.loop.execute {
+            let now = subject.clock.now()
+            answer(VarlinkReply(["relays": .array(subject.dispatcher.transportReports.map { Self.relay($0, now) })]))
+        }
+    }
+
+    private static func relay(_ report: TransportReport, _ now: WallTime) -> JSONValue {
+        var object: JSONObject = [
             "name": .string(report.name), "transport": .string(report.transport), "address": .string(report.address),
             "connections": JSONValue(report.connections), "idle": JSONValue(report.idle),
             "delivered": JSONValue(report.delivered), "deferred": JSONValue(report.deferred),
             "rejected": JSONValue(report.rejected),
+            "breaker": .string(report.breaker), "waiting": JSONValue(report.waiting),
         ]
+        if let cause = report.cause { object["cause"] = .string(cause) }
+        if let seconds = report.nextProbeSeconds { object["next_probe_at"] = .string((now + seconds).rfc3339) }
+        if let limit = report.concurrencyMax { object["concurrency_max"] = .number(limit) }
+        return .object(object)
     }
 }

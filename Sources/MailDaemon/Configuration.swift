@@ -11,7 +11,7 @@ package struct Configuration: Equatable, Sendable {
     package var hostname: String
     package var workers = Limits.workersDefault
     package var logLevel = LogLevel.info
-    /// Name of the relay that takes the mail; nil where the file does not say.
+    /// Name of the relay that takes what no route takes; nil where the file does not say.
     package var defaultRelay: String?
     package var drainSecondsMax = Double(Limits.drainSecondsMax)
     package var sockets: Sockets
@@ -23,6 +23,8 @@ package struct Configuration: Equatable, Sendable {
     /// In the order of their names.
     package var relays: [RelaySettings] = []
     /// In the order of the file.
+    package var routes: [RouteSettings] = []
+    /// In the order of the file.
     package var dkim: [DKIMSettings] = []
 
     /// The defaults; `stateDirectory` holds every path where it is given.
@@ -31,12 +33,6 @@ package struct Configuration: Equatable, Sendable {
         sockets = Sockets(directory: stateDirectory ?? "/run/maild")
         spool = Spool(directory: stateDirectory ?? "/var/lib/maild")
         maildir = Maildir(directory: stateDirectory ?? "/var/lib/maild")
-    }
-
-    /// The relay that takes all mail; nil: it goes into the Maildir.
-    package var chosenRelay: RelaySettings? {
-        guard let defaultRelay else { return relays.first }
-        return relays.first { $0.name == defaultRelay }
     }
 }
 

@@ -38,7 +38,9 @@ extension Configuration {
             ("metrics.worker_label", "\(metrics.workerLabel)"),
             ("maildir.path", maildir.path),
         ]
-        return entries + relays.flatMap(\.entries) + dkim.enumerated().flatMap { $1.entries("dkim[\($0)]") }
+        entries += routes.enumerated().map { ("route[\($0.offset + 1)]", "\($0.element)") }
+        entries += dkim.enumerated().flatMap { $1.entries("dkim[\($0 + 1)]") }
+        return entries + relays.flatMap(\.entries)
     }
 
     private var limitEntries: [(String, String)] {
@@ -75,6 +77,7 @@ extension RelaySettings {
             ("relay.\(name).connections_max", "\(connectionsMax)"),
             ("relay.\(name).messages_per_connection_max", "\(messagesPerConnectionMax)"),
             ("relay.\(name).idle_seconds_max", "\(idleSecondsMax)"),
+            ("relay.\(name).messages_per_second", messagesPerSecond.map { "\($0)" } ?? ""),
         ]
     }
 }

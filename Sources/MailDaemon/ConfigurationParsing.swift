@@ -94,9 +94,11 @@ extension Configuration {
         try reader.read(["default_relay"], into: &defaultRelay, wanted: "the name of a [relay.NAME]") { name in
             relays.contains { $0.name == name } ? .some(name) : nil
         }
-        if relays.count > 1, defaultRelay == nil {
+        try readRoutes(reader)
+        if relays.count > 1, defaultRelay == nil, !routes.contains(where: \.isDefault) {
             let names = relays.map(\.name).joined(separator: ", ")
-            let message = "must say which relay takes the mail: one of \(names)"
+            let which = routes.isEmpty ? "" : " that no route takes"
+            let message = "must say which relay takes the mail\(which): one of \(names)"
             var problem = reader.error(["relay", relays[1].name], message)
             problem.key = "default_relay"
             throw problem
@@ -104,15 +106,31 @@ extension Configuration {
     }
 
     private mutating func readDKIM(_ reader: ConfigurationReader) throws(ConfigurationError) {
-        for index in 0..<(try reader.count(of: "dkim")) {
-            let settings = try DKIMSettings(reader, name: "dkim[\(index)]")
+        for path in try reader.tables(in: ["dkim"]) {
+            let settings = try DKIMSettings(reader, path)
             guard !dkim.contains(where: { ($0.domain, $0.selector) == (settings.domain, settings.selector) }) else {
                 // RFC 6376 §3.6.2.2: one name in DNS holds one key.
                 throw reader.error(
-                    ["dkim[\(index)]", "selector"],
+                    path + ["selector"],
                     "\(settings.selector) of \(settings.domain) has a key already; each key has a selector of its own")
             }
             dkim.append(settings)
+        }
+    }
+}
+
+extension Configuration {
+    private mutating func readRoutes(_ reader: ConfigurationReader) throws(ConfigurationError) {
+        let names = relays.map(\.name)
+        for path in try reader.tables(in: ["route"]) {
+            let route = try RouteSettings(reader, path, relays: names)
+            guard !route.isDefault || defaultRelay == nil else {
+                throw reader.error(path, "has no condition, and default_relay is there too: one of them is the default")
+            }
+            guard !route.isDefault || !routes.contains(where: \.isDefault) else {
+                throw reader.error(path, "is a second route without a condition: only one is the default")
+            }
+            routes.append(route)
         }
     }
 }
@@ -130,5 +148,10 @@ extension RelaySettings {
         try reader.read(
             path + ["messages_per_connection_max"], into: &messagesPerConnectionMax, 1...Configuration.Ranges.million)
         try reader.read(path + ["idle_seconds_max"], into: &idleSecondsMax, 0...Configuration.Ranges.hour)
+        if reader.has(path + ["messages_per_second"]) {
+            var rate = 0.0
+            try reader.read(path + ["messages_per_second"], into: &rate, Configuration.Ranges.messagesPerSecond)
+            messagesPerSecond = rate
+        }
     }
 }

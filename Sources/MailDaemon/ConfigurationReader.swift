@@ -35,8 +35,8 @@ struct ConfigurationReader {
     }
 
     func error(_ path: [String], _ message: String) -> ConfigurationError {
-        ConfigurationError(
-            file: file, line: locator.line(of: path), key: path.joined(separator: "."), message: message)
+        let key = path.joined(separator: ".").replacing(".[", with: "[")
+        return ConfigurationError(file: file, line: locator.line(of: path), key: key, message: message)
     }
 
     /// Whether the file says so itself; a default may be to blame otherwise.
@@ -50,13 +50,32 @@ struct ConfigurationReader {
         return table.keys
     }
 
-    /// How many `[[name]]` there are. The path of the first begins with `name[0]`, and so on.
-    func count(of name: String) throws(ConfigurationError) -> Int {
-        guard let value = node([name]) else { return 0 }
-        guard let array = value.array, array.allSatisfy({ $0.table != nil }) else {
-            throw error([name], "must be tables in double brackets: [[\(name)]]")
+    /// The paths of the tables of an array; none where there is none.
+    func tables(in path: [String]) throws(ConfigurationError) -> [[String]] {
+        guard let value = node(path) else { return [] }
+        let name = path.joined(separator: ".")
+        guard let array = value.array else { throw error(path, "is a list: write [[\(name)]]") }
+        let paths = array.indices.map { path + ["[\($0 + 1)]"] }
+        for (index, path) in paths.enumerated() where array[index].table == nil {
+            throw wrongType(path, "a table", array[index])
         }
-        return array.count
+        return paths
+    }
+
+    /// One string or a list of them, at least one; nil where the key is not there.
+    func strings(
+        _ path: [String], wanted: String, _ accept: (String) -> Bool
+    ) throws(ConfigurationError) -> [String]? {
+        guard let found = node(path) else { return nil }
+        let list: [TOMLValueConvertible] = found.array.map(Array.init) ?? [found]
+        guard !list.isEmpty else { throw error(path, "must not be empty") }
+        var texts: [String] = []
+        for item in list {
+            guard let text = item.string else { throw wrongType(path, "a string or a list of strings", item) }
+            guard accept(text) else { throw error(path, "must be \(wanted), not \"\(text)\"") }
+            texts.append(text)
+        }
+        return texts
     }
 
     func read(_ path: [String], into value: inout Int, _ range: ClosedRange<Int>) throws(ConfigurationError) {
@@ -95,24 +114,22 @@ struct ConfigurationReader {
         value = accepted
     }
 
+    /// `[2]` in a path is the second of an array.
     private func node(_ path: [String]) -> TOMLValueConvertible? {
         var found: TOMLValueConvertible = root
         for name in path {
-            guard let next = found.table?[name] ?? Self.element(name, of: found.table) else { return nil }
+            if name.hasPrefix("["), let array = found.array, let number = Int(name.dropFirst().dropLast()) {
+                guard array.indices.contains(number - 1) else { return nil }
+                found = array[number - 1]
+                continue
+            }
+            guard let next = found.table?[name] else { return nil }
             found = next
         }
         return found
     }
 
     /// `name[3]` of an array of tables.
-    private static func element(_ name: String, of table: TOMLTable?) -> TOMLValueConvertible? {
-        guard name.hasSuffix("]"), let bracket = name.lastIndex(of: "["),
-            let index = Int(name[name.index(after: bracket)...].dropLast()),
-            let array = table?[String(name[..<bracket])]?.array, array.indices.contains(index)
-        else { return nil }
-        return array[index]
-    }
-
     private func wrongType(_ path: [String], _ wanted: String, _ found: TOMLValueConvertible) -> ConfigurationError {
         error(path, "must be \(wanted), not \(Self.article(found.type)) \(found.type)")
     }

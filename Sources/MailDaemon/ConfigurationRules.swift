@@ -16,6 +16,8 @@ extension Configuration {
         static let recipients = 1...100_000
         /// One relay's: each is a descriptor and a server's patience.
         static let relayConnections = 1...1024
+        /// From one in a quarter of an hour to more than any relay takes.
+        static let messagesPerSecond = 0.001...100_000.0
         static let million = 1_000_000
         static let billion = 1_000_000_000
         /// Seconds.
@@ -33,7 +35,7 @@ extension ConfigurationReader {
                 try refuseUnknown([name], in: "")
                 continue
             }
-            if name == "dkim" {
+            if name == "route" || name == "dkim" {
                 try refuseUnknownElementKeys(name)
                 continue
             }
@@ -48,8 +50,7 @@ extension ConfigurationReader {
     }
 
     private func refuseUnknownElementKeys(_ name: String) throws(ConfigurationError) {
-        for index in 0..<(try count(of: name)) {
-            let path = ["\(name)[\(index)]"]
+        for path in try tables(in: [name]) {
             for key in try names(in: path) ?? [] { try refuseUnknown(path + [key], in: name) }
         }
     }

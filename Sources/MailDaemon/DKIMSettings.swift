@@ -28,21 +28,21 @@ package struct DKIMSettings: Equatable, Sendable {
 }
 
 extension DKIMSettings {
-    /// - Parameter name: `dkim[0]` for the first of the file.
-    init(_ reader: ConfigurationReader, name: String) throws(ConfigurationError) {
+    /// - Parameter path: of one `[[dkim]]`.
+    init(_ reader: ConfigurationReader, _ path: [String]) throws(ConfigurationError) {
         var domain: String?
-        try reader.read([name, "domain"], into: &domain, wanted: "a domain name such as example.org") {
+        try reader.read(path + ["domain"], into: &domain, wanted: "a domain name such as example.org") {
             Self.domain($0).map(Optional.some)
         }
         var selector: String?
-        try reader.read([name, "selector"], into: &selector, wanted: "letters, digits, hyphens and dots, such as s1") {
+        try reader.read(path + ["selector"], into: &selector, wanted: "letters, digits, hyphens and dots, such as s1") {
             Self.isSelector($0) ? .some($0.lowercased()) : nil
         }
-        guard let domain else { throw reader.error([name, "domain"], "is missing") }
-        guard let selector else { throw reader.error([name, "selector"], "is missing") }
-        let (source, key) = try Self.key(reader, name)
+        guard let domain else { throw reader.error(path + ["domain"], "is missing") }
+        guard let selector else { throw reader.error(path + ["selector"], "is missing") }
+        let (source, key) = try Self.key(reader, path)
         self.init(domain: domain, selector: selector, source: source, key: key)
-        try reader.read([name, "subdomains"], into: &coversSubdomains)
+        try reader.read(path + ["subdomains"], into: &coversSubdomains)
     }
 
     private static func domain(_ text: String) -> String? {
@@ -59,9 +59,9 @@ extension DKIMSettings {
     }
 
     private static func key(
-        _ reader: ConfigurationReader, _ name: String
+        _ reader: ConfigurationReader, _ table: [String]
     ) throws(ConfigurationError) -> (Source, DKIMKey) {
-        let (file, credential) = ([name, "key_file"], [name, "key_credential"])
+        let (file, credential) = (table + ["key_file"], table + ["key_credential"])
         guard reader.has(file) != reader.has(credential) else {
             let fault = reader.has(file) ? "excludes key_file" : "is missing, and key_credential too: one is needed"
             throw reader.error(reader.has(file) ? credential : file, fault)

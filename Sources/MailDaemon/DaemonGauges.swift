@@ -4,6 +4,7 @@
 import MailDispatch
 import MailJob
 import MailTelemetry
+import MailTransport
 
 /// The numbers of one moment, for a scrape. On the delivery loop, where the dispatcher's own are at hand.
 struct DaemonGauges: GaugeSource {
@@ -29,9 +30,7 @@ struct DaemonGauges: GaugeSource {
         gauges.workersTarget = report.target
         gauges.spoolBytes = rooms.spool.storedBytes()
         gauges.clientConnections = rooms.intake.connections
-        gauges.relays = rooms.dispatcher.transportReports.map {
-            Gauges.Relay(name: $0.name, connections: $0.connections, idle: $0.idle)
-        }
+        gauges.relays = rooms.dispatcher.transportReports.map(Gauges.Relay.init)
         return gauges
     }
 
@@ -41,5 +40,14 @@ struct DaemonGauges: GaugeSource {
             ready: max(0, tally.ready + report.dueLoaded - report.busy),
             scheduled: max(0, tally.scheduled - report.dueLoaded), running: report.busy, held: tally.held,
             failed: tally.failed)
+    }
+}
+
+extension Gauges.Relay {
+    init(_ report: TransportReport) {
+        self.init(name: report.name, connections: report.connections, idle: report.idle)
+        isOpen = report.breaker != "closed"
+        waiting = report.waiting
+        concurrencyMax = report.concurrencyMax
     }
 }

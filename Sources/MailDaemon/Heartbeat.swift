@@ -20,6 +20,8 @@ final class Heartbeat: @unchecked Sendable {
     private let clock: any Clock
     private let isTicking = Atomic<Bool>(false)
     private let pulse: Pulse
+    /// Names of relays whose breaker is not closed, at the last tick.
+    private let relaysAway = Mutex<[String]>([])
     // Set once, before anything ticks.
     private var dispatcher: Dispatcher?
     private var spool: Spool?
@@ -66,14 +68,23 @@ final class Heartbeat: @unchecked Sendable {
 
     private func scheduleTick() {
         loop.scheduleTask(in: Self.tick) { [self] in
-            isTicking.store(false, ordering: .relaxed)
-            let status = status
-            guard status != lastStatus else { return }
-            lastStatus = status
-            notifier.status(status)
-            // Once more: a number may go on changing without a commit, as the age of the oldest job does.
-            touch()
+            guard let dispatcher else { return tell(relaysAway: []) }
+            dispatcher.loop.execute { [self] in
+                let away = dispatcher.transportReports.filter { $0.breaker != "closed" }.map(\.name)
+                loop.execute { [self] in tell(relaysAway: away) }
+            }
         }
+    }
+
+    private func tell(relaysAway: [String]) {
+        self.relaysAway.withLock { $0 = relaysAway }
+        isTicking.store(false, ordering: .relaxed)
+        let status = status
+        guard status != lastStatus else { return }
+        lastStatus = status
+        notifier.status(status)
+        // Once more: a number may go on changing without a commit, as the age of the oldest job does.
+        touch()
     }
 
     /// `8 workers, 3 running, 12 ready, oldest 4 s, 2 failed`.
@@ -90,6 +101,8 @@ final class Heartbeat: @unchecked Sendable {
         if tally.held > 0 { parts.append("\(tally.held) held") }
         parts.append("\(tally.failed) failed")
         if gauges.isPaused { parts.append("paused") }
+        let away = relaysAway.withLock { $0 }
+        if !away.isEmpty { parts.append("relay \(away.joined(separator: ", ")) away") }
         if !spool.isWritable { parts.append("the spool cannot be written") }
         return parts.joined(separator: ", ")
     }

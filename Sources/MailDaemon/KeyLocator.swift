@@ -3,27 +3,25 @@
 
 /// Finds the line on which a key or a table's header stands, which TOMLKit knows only for errors of syntax.
 ///
-/// It may assume a text that parsed. What it cannot see through (a key inside an inline table) it reports
-/// by the nearest enclosing key that has a line of its own.
+/// It may assume a text that parsed. What it cannot see through (a key inside an inline table) it reports by the nearest
+/// enclosing key that has a line of its own. `[2]` in a path is the second table of an array.
 struct KeyLocator {
     private var lines: [[String]: Int] = [:]
 
     init(_ text: String) {
         var table: [String] = []
-        var elements: [[String]: Int] = [:]
+        var counts: [[String]: Int] = [:]
         var quote: String?
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             defer { quote = Self.openQuote(after: line, from: quote) }
             guard quote == nil else { continue }
             let start = line.drop { $0 == " " || $0 == "\t" }
-            if start.hasPrefix("[[") {
-                let path = Self.path(start.dropFirst(2), until: "]") ?? table
-                remember(path, index + 1)
-                table = path.dropLast() + path.suffix(1).map { "\($0)[\(elements[path, default: 0])]" }
-                elements[path, default: 0] += 1
-                remember(table, index + 1)
-            } else if start.hasPrefix("[") {
+            if start.hasPrefix("[") {
                 table = Self.path(start.drop { $0 == "[" }, until: "]") ?? table
+                if start.hasPrefix("[[") {
+                    counts[table, default: 0] += 1
+                    table.append("[\(counts[table] ?? 1)]")
+                }
                 remember(table, index + 1)
             } else if let key = Self.path(start, until: "=") {
                 remember(table + key, index + 1)

@@ -23,11 +23,12 @@ struct Kinds {
             hostname: configuration.hostname, transport: transport, signer: DKIMSigner(configuration.dkim), loop: loop)
     }
 
-    /// The chosen relay, or the Maildir where none is configured.
+    /// The relays by their routes, or the Maildir where none is configured.
     static func mailTransport(
         _ configuration: Configuration, on loop: any EventLoop, events: Events
     ) throws(DaemonFailure) -> any MailTransport {
-        guard let relay = configuration.chosenRelay else {
+        let used = configuration.usedRelays
+        guard !used.isEmpty else {
             let folder = MaildirFolder(path: configuration.maildir.path, host: configuration.hostname)
             let maildir = MaildirTransport(name: "maildir", folder: folder, loop: loop)
             do throws(MaildirError) {
@@ -37,8 +38,13 @@ struct Kinds {
             }
             return maildir
         }
-        let observer = RelayTelemetry(events, events.relayHandle(relay.name))
-        return SMTPRelay(RelayConfiguration(relay, ehloName: configuration.hostname), loop: loop, observer: observer)
+        let relays = used.map { settings in
+            let observer = RelayTelemetry(events, events.relayHandle(settings.name))
+            let relay = SMTPRelay(
+                RelayConfiguration(settings, ehloName: configuration.hostname), loop: loop, observer: observer)
+            return RoutedRelay(relay, messagesPerSecond: settings.messagesPerSecond, observer: observer)
+        }
+        return RoutedTransport(relays, table: configuration.routeTable, loop: loop)
     }
 }
 
@@ -51,8 +57,8 @@ extension RelayConfiguration {
     }
 }
 
-/// Carries what a relay sees into metrics and log.
-final class RelayTelemetry: SMTPObserver {
+/// Carries what a relay sees, and what is seen of it, into metrics and log.
+final class RelayTelemetry: SMTPObserver, RouteObserver {
     private let events: Events
     private let relay: RelayHandle
 
@@ -64,6 +70,12 @@ final class RelayTelemetry: SMTPObserver {
     func connected(tls: Bool) { events.smtpConnected(relay: relay, tls: tls) }
     func disconnected() { events.smtpDisconnected(relay: relay) }
     func unreachable(_ reason: String) { events.relayUnreachable(relay: relay, reason: reason) }
+
+    func opened(_ cause: String, seconds: Double) {
+        events.breakerOpened(relay: relay, cause: cause, seconds: seconds)
+    }
+    func probing() { events.breakerProbes(relay: relay) }
+    func closed() { events.breakerClosed(relay: relay) }
 
     func reply(_ stage: SMTPStage, code: Int) {
         let replied: ReplyStage? =

@@ -15,6 +15,9 @@ package struct RelaySettings: Equatable, Sendable {
     /// 0: QUIT as soon as nothing waits.
     package var idleSecondsMax = Double(Limits.idleSecondsMax)
 
+    /// nil: as many as it takes.
+    package var messagesPerSecond: Double?
+
     package init(name: String, host: String) {
         self.name = name
         self.host = host

@@ -56,7 +56,7 @@ final class Reloader: Sendable {
         let changes = new.changes(from: old)
         // May fail (a Maildir that cannot be made), so it comes before anything is changed.
         let transport =
-            new.routes != old.routes
+            new.ways != old.ways
             ? try Kinds.mailTransport(new, on: house.delivery, events: house.events) : nil
         house.configuration = new
         house.events.journal.level = Priority(new.logLevel)
@@ -82,13 +82,14 @@ private struct UnsafeTransfer: @unchecked Sendable {
 
 extension Configuration {
     /// What decides where mail goes: a change of it makes a new transport.
-    fileprivate var routes: Routes {
-        Routes(hostname: hostname, relay: chosenRelay, maildir: maildir)
+    fileprivate var ways: Ways {
+        Ways(hostname: hostname, relays: usedRelays, table: routeTable, maildir: maildir)
     }
 
-    fileprivate struct Routes: Equatable {
+    fileprivate struct Ways: Equatable {
         var hostname: String
-        var relay: RelaySettings?
+        var relays: [RelaySettings]
+        var table: RouteTable
         var maildir: Maildir
     }
 }

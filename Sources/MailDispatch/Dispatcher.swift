@@ -77,6 +77,7 @@ package final class Dispatcher: @unchecked Sendable {
     package func start(_ spool: Spool) {
         self.spool = spool
         window = ReadyWindow(hasReady: spool.opened.tally.ready > 0)
+        for kind in kinds { kind.staffed(by: pool.target) }
         readDue()
         pump()
     }
@@ -115,16 +116,25 @@ package final class Dispatcher: @unchecked Sendable {
         let stop = clock.monotonic()
         pool.end(number, now: stop)
         let judgement = Judgement(
-            job, result.fates, now: now, retry: settings.retry, chance: Double.random(in: 0..<1))
-        events.attemptEnded(
-            worker: number, kind: Int(job.kind), seconds: stop - start, result: AttemptResult(result, judgement))
-        events.settled(
-            job: job.id, kind: Int(job.kind), state: judgement.state, attempts: job.attempts + 1,
-            endToEndSeconds: now.seconds(since: job.id.time),
-            verdicts: result.tried.map { ($0.recipient, $0.verdict) }, relay: result.relay)
+            job, result, now: now, retry: settings.retry, chance: Double.random(in: 0..<1))
+        tell(job, number, result, judgement, now, seconds: stop - start)
         settle(Settlement(job, result, judgement, began: began, now: now, seconds: stop - start))
         pump()
         if isDraining, pool.busy == 0 { idle(givenBack: 0) }
+    }
+
+    private func tell(
+        _ job: WaitingJob, _ number: Int, _ result: WorkResult, _ judgement: Judgement, _ now: WallTime, seconds: Double
+    ) {
+        if let putOff = result.putOff, result.tried.isEmpty {
+            return events.putOff(job: job.id, kind: Int(job.kind), relay: putOff.relay, cause: putOff.cause)
+        }
+        events.attemptEnded(
+            worker: number, kind: Int(job.kind), seconds: seconds, result: AttemptResult(result, judgement))
+        events.settled(
+            job: job.id, kind: Int(job.kind), state: judgement.state, attempts: judgement.attempts,
+            endToEndSeconds: now.seconds(since: job.id.time),
+            verdicts: result.tried.map { ($0.recipient, $0.verdict) }, relay: result.relay)
     }
 
     private func expire(_ job: WaitingJob, _ now: WallTime) {

@@ -10,34 +10,58 @@ import MailWire
 package struct Judgement: Equatable {
     package var state: JobState
     package var dueAt: WallTime?
+    /// Attempts that have ended, this one included where it was one.
+    package var attempts: Int
 
     /// - Parameter chance: 0 up to 1, for the retry's jitter.
     package init(_ job: WaitingJob, _ fates: [Fate], now: WallTime, retry: RetrySchedule, chance: Double) {
+        attempts = job.attempts + 1
         guard fates.contains(.open) else {
             state = fates.contains(.rejected) ? .failed : .delivered
             return
         }
-        let attempts = job.attempts + 1
         let due = now + retry.wait(afterAttempts: attempts, chance: chance)
         let isOut = job.attemptsMax > 0 && attempts >= job.attemptsMax
         // No attempt is begun after expires_at: waiting for one that would be too late helps nobody.
         state = isOut || due >= job.expiresAt ? .failed : .scheduled
         dueAt = state == .scheduled ? due : nil
     }
+
+    /// Nothing was tried, for no fault of the job's: no attempt is used up, and it waits for as long as it may.
+    package init(_ job: WaitingJob, waitsFor seconds: Double, now: WallTime) {
+        attempts = job.attempts
+        state = .scheduled
+        // When expires_at comes first the job is looked at then, and ends.
+        dueAt = min(now + max(seconds, Self.waitSecondsMin), job.expiresAt)
+    }
+
+    /// Nobody is called again within the instant, whatever a transport says.
+    private static let waitSecondsMin = 0.05
+
+    package init(_ job: WaitingJob, _ result: WorkResult, now: WallTime, retry: RetrySchedule, chance: Double) {
+        if let putOff = result.putOff, result.isWaitingOnly {
+            self.init(job, waitsFor: putOff.seconds, now: now)
+        } else {
+            self.init(job, result.fates, now: now, retry: retry, chance: chance)
+        }
+    }
 }
 
 extension Settlement {
-    init(
+    package init(
         _ job: WaitingJob, _ result: WorkResult, _ judgement: Judgement, began: WallTime, now: WallTime, seconds: Double
     ) {
         var history: [UInt8] = []
-        history.reserveCapacity(160 + 128 * result.tried.count)
-        AttemptRecord.write(
-            to: &history, at: began, milliseconds: Int(seconds * 1000), relay: result.relay, peer: result.peer,
-            sender: result.sender, ref: result.ref, tried: result.tried.lazy.map { ($0.recipient, $0.verdict) })
+        // A job that only waits would grow a line with every probe of its relay.
+        if result.putOff == nil || !result.tried.isEmpty {
+            history.reserveCapacity(160 + 128 * result.tried.count)
+            AttemptRecord.write(
+                to: &history, at: began, milliseconds: Int(seconds * 1000), relay: result.relay, peer: result.peer,
+                sender: result.sender, ref: result.ref, tried: result.tried.lazy.map { ($0.recipient, $0.verdict) })
+        }
         self.init(
             id: job.id, was: job.state, state: judgement.state, dueAt: judgement.dueAt, endedAt: now, kind: job.kind,
-            uid: job.uid, attempts: job.attempts + 1, fates: judgement.state.isFinal ? nil : result.fates,
+            uid: job.uid, attempts: judgement.attempts, fates: judgement.state.isFinal ? nil : result.fates,
             history: history, bytes: job.body.readableBytes)
     }
 

@@ -32,6 +32,7 @@ extension Dispatcher {
         let previous = pool.target
         let wanted = count == 0 ? configuredWorkers : count
         pool.scale(to: wanted, now: clock.monotonic())
+        for kind in kinds { kind.staffed(by: wanted) }
         spool?.set(DispatchFact.workers, to: count == 0 ? nil : "\(wanted) \(configuredWorkers)")
         events.scaled(from: previous, to: wanted)
         pump()

@@ -34,6 +34,9 @@ final class ConnectionMetrics: Sendable {
 /// What is counted for each relay, and the handles given out so far.
 private final class RelayMetrics: Sendable {
     private let connections: Family<Gauge>
+    private let breakerOpen: Family<Gauge>
+    private let waiting: Family<Gauge>
+    private let throttled: Family<Gauge>
     private let sessions: Family<Counter>
     private let replies: Family<Counter>
     private let unreachable: Family<Counter>
@@ -41,6 +44,13 @@ private final class RelayMetrics: Sendable {
 
     init(_ registry: Registry) {
         connections = registry.gauges("maild_smtp_connections", "Open connections to the relay.", labels: ["relay"])
+        breakerOpen = registry.gauges(
+            "maild_relay_breaker_open", "Whether no session comes about with the relay (1).", labels: ["relay"])
+        waiting = registry.gauges(
+            "maild_relay_waiting", "Mails in line, or put off, until the relay takes them.", labels: ["relay"])
+        throttled = registry.gauges(
+            "maild_relay_concurrency_max", "Mails at a time while a throttling relay is spared; 0 while none is.",
+            labels: ["relay"])
         sessions = registry.counters(
             "maild_smtp_sessions_total", "SMTP sessions established.", labels: ["relay", "tls"])
         replies = registry.counters(
@@ -54,7 +64,8 @@ private final class RelayMetrics: Sendable {
         handles.withLock { handles in
             if let handle = handles[name] { return handle }
             let handle = RelayHandle(
-                name: name, connections: connections.with(name), unreachable: unreachable.with(name),
+                name: name, connections: connections.with(name), breakerOpen: breakerOpen.with(name),
+                waiting: waiting.with(name), throttled: throttled.with(name), unreachable: unreachable.with(name),
                 sessions: ["no", "yes"].map { sessions.with(name, $0) },
                 replies: ReplyStage.allCases.map { stage in
                     RelayHandle.classes.map { replies.with(name, stage.name, $0) }
@@ -67,7 +78,7 @@ private final class RelayMetrics: Sendable {
     /// A relay that is not in the list any more has no connections.
     func set(_ relays: [Gauges.Relay]) {
         let gone = handles.withLock { $0 }.filter { name, _ in !relays.contains { $0.name == name } }
-        for handle in gone.values { handle.connections.set(0) }
-        for relay in relays { handle(relay.name).connections.set(relay.connections) }
+        for handle in gone.values { handle.show(Gauges.Relay(name: handle.name, connections: 0)) }
+        for relay in relays { handle(relay.name).show(relay) }
     }
 }

@@ -26,5 +26,9 @@ enum EventID {
     static let stopping: StaticString = "2dae2a730a6342a1d61726963fa11085"
     static let drained: StaticString = "c3365467c69a433527bda8c2b2dec0b1"
     static let expired: StaticString = "6e03ef3c862ae243db902aabc66536dd"
+    static let putOff: StaticString = "a62dbeed13714b058d017f6ace82da12"
+    static let breakerOpened: StaticString = "bb5554e77fb1437ca303d3c1eb44602d"
+    static let breakerProbes: StaticString = "ab9d269c3dbc4cdba6e14d2b3742ce3f"
+    static let breakerClosed: StaticString = "89c0f7a14784444a900276c8af5c1491"
     static let cancelled: StaticString = "3722c7e02eb136b3509596cd4743996b"
 }

@@ -28,6 +28,13 @@ package struct Gauges: Sendable {
         package var connections: Int
         package var idle: Int
 
+        /// No session comes about with it.
+        package var isOpen = false
+        /// Mails in line, or put off until they may go.
+        package var waiting = 0
+        /// Mails at a time while it is spared; nil while it is not.
+        package var concurrencyMax: Double?
+
         package init(name: String, connections: Int, idle: Int = 0) {
             self.name = name
             self.connections = connections

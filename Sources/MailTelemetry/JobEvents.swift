@@ -70,6 +70,25 @@ extension Events {
         metrics.jobs.duration[kind][result.rawValue].observe(seconds)
     }
 
+    /// No relay took the job's mail: nothing was tried, and it waits. Many at a time, hence told to who debugs alone;
+    /// the relay's own line says why.
+    package func putOff(job: JobID, kind: Int, relay: String, cause: Reply) {
+        let kind = known(kind)
+        metrics.jobs.putOff[kind].add()
+        journal.write(.debug) { line in
+            line.message("")
+            line.add(job)
+            line.add(" waits for relay ")
+            line.add(relay)
+            line.add(": ")
+            line.add(cause.text)
+            line.identify(EventID.putOff)
+            line.field("JOB", job)
+            line.field("KIND", kinds[kind])
+            line.field("RELAY", relay)
+        }
+    }
+
     /// What became of the job is on disk. `state`: delivered, scheduled or ready (deferred, to be tried again), failed,
     /// expired, cancelled or held. `endToEndSeconds` counts from acceptance.
     package func settled(

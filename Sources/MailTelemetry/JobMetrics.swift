@@ -24,6 +24,8 @@ final class JobMetrics: Sendable {
     /// By kind, then by outcome.
     let completed: [[Counter]]
     let endToEnd: [[Histogram]]
+    /// By kind.
+    let putOff: [Counter]
     let queueWait: Histogram
     let recovered: Counter
     private let states: [Gauge]
@@ -52,6 +54,10 @@ final class JobMetrics: Sendable {
             "maild_job_end_to_end_seconds", "Time from acceptance to the job's end.", labels: ["type", "outcome"],
             buckets: Ladder.life)
         recovered = registry.counter("maild_jobs_recovered_total", "Unfinished jobs found at the start.")
+        let putOffFamily = registry.counters(
+            "maild_jobs_put_off_total", "Times a job was put off untried, because no relay took its mail.",
+            labels: ["type"])
+        putOff = kinds.map { putOffFamily.with($0) }
         accepted = kinds.map { acceptedFamily.with($0) }
         rejected = Dictionary(uniqueKeysWithValues: Self.errors.map { ($0, rejectedFamily.with($0)) })
         rejectedOtherwise = rejectedFamily.with("other")

@@ -48,6 +48,40 @@ extension Events {
 
     package func smtpReply(relay: RelayHandle, stage: ReplyStage, code: Int) { relay.replied(stage, code: code) }
 
+    /// No session comes about with the relay: its mail waits, and one mail tries again in `seconds`.
+    package func breakerOpened(relay: RelayHandle, cause: String, seconds: Double) {
+        journal.write(.warning) { line in
+            line.message("relay ")
+            line.add(relay.name)
+            line.add(" is away, its mail waits: ")
+            line.add(cause)
+            line.identify(EventID.breakerOpened)
+            line.field("RELAY", relay.name)
+            line.field("CAUSE", cause)
+            line.field("SECONDS", seconds: seconds)
+        }
+    }
+
+    package func breakerProbes(relay: RelayHandle) {
+        journal.write(.info) { line in
+            line.message("relay ")
+            line.add(relay.name)
+            line.add(" is tried with one mail")
+            line.identify(EventID.breakerProbes)
+            line.field("RELAY", relay.name)
+        }
+    }
+
+    package func breakerClosed(relay: RelayHandle) {
+        journal.write(.notice) { line in
+            line.message("relay ")
+            line.add(relay.name)
+            line.add(" takes mail again")
+            line.identify(EventID.breakerClosed)
+            line.field("RELAY", relay.name)
+        }
+    }
+
     /// No session came about: refused, timed out, no such name, no greeting.
     package func relayUnreachable(relay: RelayHandle, reason: String) {
         relay.unreachable.add()

@@ -8,6 +8,9 @@ package final class RelayHandle: Sendable {
     package let name: String
     let connections: Gauge
     let unreachable: Counter
+    let breakerOpen: Gauge
+    let waiting: Gauge
+    let throttled: Gauge
     /// Without TLS, with TLS.
     private let sessions: [Counter]
     /// By stage, then by class.
@@ -18,12 +21,25 @@ package final class RelayHandle: Sendable {
     /// RFC 5321 §4.2.1: the first digit says it all. 1yz is not used by SMTP.
     static let classes = ["2xx", "3xx", "4xx", "5xx", "other"]
 
-    init(name: String, connections: Gauge, unreachable: Counter, sessions: [Counter], replies: [[Counter]]) {
+    init(
+        name: String, connections: Gauge, breakerOpen: Gauge, waiting: Gauge, throttled: Gauge, unreachable: Counter,
+        sessions: [Counter], replies: [[Counter]]
+    ) {
         self.name = name
+        self.breakerOpen = breakerOpen
+        self.waiting = waiting
+        self.throttled = throttled
         self.connections = connections
         self.unreachable = unreachable
         self.sessions = sessions
         self.replies = replies
+    }
+
+    func show(_ gauges: Gauges.Relay) {
+        connections.set(gauges.connections)
+        breakerOpen.set(gauges.isOpen)
+        waiting.set(gauges.waiting)
+        throttled.set(gauges.concurrencyMax ?? 0)
     }
 
     func connected(tls: Bool) { sessions[tls ? 1 : 0].add() }

@@ -28,6 +28,8 @@ package struct WorkResult: Sendable {
     package var fates: [Fate]
     /// Who was tried this time, with the verdict.
     package var tried: [Trial]
+    /// Some were not tried, for no fault of theirs.
+    package var putOff: PutOff?
     package var relay: String
     package var peer: String?
     /// The envelope's sender, where the kind has one.
@@ -44,6 +46,17 @@ package struct WorkResult: Sendable {
         self.peer = peer
         self.sender = sender
         self.ref = ref
+    }
+
+    /// Whoever was tried is done with, and the rest only waits: this was no attempt.
+    package var isWaitingOnly: Bool {
+        putOff != nil
+            && !tried.contains {
+                switch $0.verdict {
+                case .deferred, .unknown: true
+                case .delivered, .rejected: false
+                }
+            }
     }
 }
 
@@ -67,4 +80,10 @@ package protocol JobKind: AnyObject {
     /// No more work will come; `done` when nothing is open any more.
     func close(done: @escaping () -> Void)
     var reports: [TransportReport] { get }
+    /// So many workers share all kinds.
+    func staffed(by workers: Int)
+}
+
+extension JobKind {
+    package func staffed(by workers: Int) {}
 }

@@ -39,11 +39,38 @@ package struct Outcome: Sendable {
     package var relay: String
     /// Address and port of the server that spoke, where one did.
     package var peer: String?
+    /// Who of the recipients was not tried; their verdicts say `deferred` and why.
+    package var putOff: PutOff?
 
     package init(verdicts: [Verdict], relay: String, peer: String? = nil) {
         self.verdicts = verdicts
         self.relay = relay
         self.peer = peer
+    }
+}
+
+/// Recipients for whom nothing was tried, because no relay takes their mail now: no fault of theirs, and no attempt.
+package struct PutOff: Equatable, Sendable {
+    /// What they wait for.
+    package var relay: String
+    package var cause: Reply
+    /// From now on, when they should come again.
+    package var seconds: Double
+    /// Indices into the mail's recipients.
+    package var recipients: [Int]
+
+    package init(relay: String, cause: Reply, seconds: Double, recipients: [Int]) {
+        self.relay = relay
+        self.cause = cause
+        self.seconds = seconds
+        self.recipients = recipients
+    }
+
+    /// Both; what comes first says when and why.
+    func joined(with other: PutOff) -> PutOff {
+        var joined = other.seconds < seconds ? other : self
+        joined.recipients = recipients + other.recipients
+        return joined
     }
 }
 
@@ -55,7 +82,17 @@ package protocol MailTransport: AnyObject {
     func send(_ mail: Mail, done: @escaping (Outcome) -> Void)
     /// No more mail will come: says goodbye to its servers; `done` when nothing is open any more.
     func close(done: @escaping () -> Void)
-    var report: TransportReport { get }
+    /// One for each next hop.
+    var reports: [TransportReport] { get }
+    /// It is to try again now, however lately it failed.
+    func rouse()
+    /// So many workers share all transports.
+    func staffed(by workers: Int)
+}
+
+extension MailTransport {
+    package func rouse() {}
+    package func staffed(by workers: Int) {}
 }
 
 /// A transport's numbers as `mailctl status` shows them.
@@ -70,6 +107,16 @@ package struct TransportReport: Sendable {
     package var delivered = 0
     package var deferred = 0
     package var rejected = 0
+    /// `Breaker.State`.
+    package var breaker = "closed"
+    /// Why it is not closed.
+    package var cause: String?
+    /// From now on; nil where no probe is due.
+    package var nextProbeSeconds: Double?
+    /// Mails in line, or put off until they may go.
+    package var waiting = 0
+    /// Mails at a time while the relay is spared; nil while it is not.
+    package var concurrencyMax: Double?
 
     package init(name: String, transport: String, address: String) {
         self.name = name

@@ -17,8 +17,25 @@ package enum ControlInterface {
         # state: idle or running; seconds: how long it has been so; job and kind while running.
         type Worker (number: int, state: string, seconds: float, job: ?string, kind: ?string)
 
-        # One next hop. connections: open now; idle: of these without work.
-        type Relay (name: string, transport: string, address: string, connections: int, idle: int, delivered: int, deferred: int, rejected: int)
+        # One next hop. connections: open now; idle: of these without work. breaker: closed while sessions come about, open
+        # while none does, with the cause and the time of the next probe, half-open while one mail finds out. waiting: mails in
+        # line, or put off until the relay takes them; they use up no attempt. concurrency_max: mails at a time, while a relay
+        # that asked for it is spared.
+        type Relay (
+          name: string,
+          transport: string,
+          address: string,
+          connections: int,
+          idle: int,
+          delivered: int,
+          deferred: int,
+          rejected: int,
+          breaker: string,
+          cause: ?string,
+          next_probe_at: ?string,
+          waiting: int,
+          concurrency_max: ?float
+        )
 
         # What became of one recipient at one attempt. verdict: delivered, deferred, rejected or unknown.
         type Fate (recipient: string, verdict: string, code: int, enhanced: string, text: string)
@@ -71,6 +88,9 @@ package enum ControlInterface {
         # Oldest first, at most limit (1 to 1000, 100 if missing) jobs with an id above after.
         # state filters by name; without it all jobs that are not finished. next is there if more follow.
         method List(state: ?string, after: ?string, limit: ?int) -> (jobs: []JobSummary, next: ?string)
+
+        # The next hops that mail may take, as Status has them.
+        method Relays() -> (relays: []Relay)
 
         # Everything known of one job, finished ones included as long as history is kept.
         method Show(id: string) -> (job: JobSummary, expires_at: ?string, finished_at: ?string, subject: ?string, history: []Attempt)

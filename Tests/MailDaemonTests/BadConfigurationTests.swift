@@ -22,6 +22,8 @@ struct BadKey: CustomTestStringConvertible, Sendable {
     var testDescription: String { text.split(whereSeparator: \.isNewline).joined(separator: "; ") }
 }
 
+private let relay = "[relay.a]\nhost = 'h'\n"
+
 private let wrongTypes: [BadKey] = [
     BadKey("hostname = 1", 1, "hostname", "must be a string, not an integer"),
     BadKey("\nworkers = '8'", 2, "workers", "must be an integer, not a string"),
@@ -53,9 +55,9 @@ private let wrongTypes: [BadKey] = [
     BadKey("relay = 'a'", 1, "relay", "must be a table, not a string"),
     BadKey("[dkim]\ndomain = 'a.b'", 1, "dkim", "must be tables in double brackets: [[dkim]]"),
     BadKey("dkim = ['a.b']", 1, "dkim", "must be tables in double brackets: [[dkim]]"),
-    BadKey("[[dkim]]\ndomain = 1", 2, "dkim[0].domain", "must be a string, not an integer"),
-    BadKey("[[dkim]]\ndomain = 'a.b'\nselector = 1", 3, "dkim[0].selector", "must be a string"),
-    BadKey("[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = 1", 4, "dkim[0].key_file", "must be a string"),
+    BadKey("[[dkim]]\ndomain = 1", 2, "dkim[1].domain", "must be a string, not an integer"),
+    BadKey("[[dkim]]\ndomain = 'a.b'\nselector = 1", 3, "dkim[1].selector", "must be a string"),
+    BadKey("[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = 1", 4, "dkim[1].key_file", "must be a string"),
     BadKey("relay.a = 'b'", 1, "relay.a", "must be a table, not a string"),
     BadKey("[relay.a]\nhost = 1", 2, "relay.a.host", "must be a string"),
     BadKey("[relay.a]\nhost = 'h'\nport = '25'", 3, "relay.a.port", "must be an integer"),
@@ -122,26 +124,44 @@ private let impossibleValues: [BadKey] = [
         "[relay.a]\nhost = 'h'\nmessages_per_connection_max = 0", 3, "relay.a.messages_per_connection_max",
         "must be from 1"),
     BadKey("[relay.a]\nhost = 'h'\nidle_seconds_max = -1", 3, "relay.a.idle_seconds_max", "must be from 0 to 3600"),
+    BadKey("[relay.a]\nhost = 'h'\nmessages_per_second = 0", 3, "relay.a.messages_per_second", "must be from 0.001"),
+    BadKey("\(relay)[[route]]\nsender_domain = 'x'", 3, "route[1].relays", "is missing"),
+    BadKey("\(relay)[[route]]\nrelays = []", 4, "route[1].relays", "must not be empty"),
+    BadKey("\(relay)[[route]]\nrelays = ['a', 'a']", 4, "route[1].relays", "names a relay twice"),
+    BadKey("\(relay)[[route]]\nrelays = ['a', 'b']", 4, "route[1].relays", "the name of a [relay.NAME], not \"b\""),
+    BadKey("\(relay)[[route]]\nrelays = [1]", 4, "route[1].relays", "must be a string or a list of strings"),
+    BadKey(
+        "\(relay)[[route]]\nrelays = 'a'\n\n[[route]]\nrelays = 'a'\nsender_domain = ['x.example', 'x@y']", 8,
+        "route[2].sender_domain", "must be a domain such as example.com or *.example.com, not \"x@y\""),
+    BadKey(
+        "\(relay)[[route]]\nrelays = 'a'\nrecipient_domain = '*'", 5, "route[1].recipient_domain", "must be a domain"),
+    BadKey("\(relay)[[route]]\nrelays = 'a'\n[[route]]\nrelays = 'a'", 5, "route[2]", "only one is the default"),
+    BadKey("default_relay = 'a'\n\(relay)[[route]]\nrelays = 'a'", 4, "route[1]", "default_relay is there too"),
+    BadKey("\(relay)[route]\nrelays = 'a'", 3, "route", "is a list: write [[route]]"),
+    BadKey("route = [1]\n\(relay)", 1, "route[1]", "must be a table, not an integer"),
+    BadKey(
+        "\(relay)[relay.b]\nhost = 'h'\n[[route]]\nsender_domain = 'x'\nrelays = 'a'", 3, "default_relay",
+        "that no route takes: one of a, b"),
     BadKey("[relay.'a b']\nhost = 'h'", 1, "relay.a b", "a relay's name has"),
     BadKey("[relay.'']\nhost = 'h'", 1, "relay.", "a relay's name has"),
-    BadKey("workers = 1\n[[dkim]]\nselector = 's'", 2, "dkim[0].domain", "is missing"),
-    BadKey("[[dkim]]\ndomain = 'a.b'", 1, "dkim[0].selector", "is missing"),
-    BadKey("[[dkim]]\ndomain = 'a b'", 2, "dkim[0].domain", "must be a domain name such as example.org, not \"a b\""),
-    BadKey("[[dkim]]\ndomain = '☃.b'", 2, "dkim[0].domain", "must be a domain name"),
-    BadKey("[[dkim]]\ndomain = 'a.b'\nselector = 's_1'", 3, "dkim[0].selector", "must be letters, digits, hyphens"),
-    BadKey("[[dkim]]\ndomain = 'a.b'\nselector = 's'", 1, "dkim[0].key_file", "is missing, and key_credential too"),
+    BadKey("workers = 1\n[[dkim]]\nselector = 's'", 2, "dkim[1].domain", "is missing"),
+    BadKey("[[dkim]]\ndomain = 'a.b'", 1, "dkim[1].selector", "is missing"),
+    BadKey("[[dkim]]\ndomain = 'a b'", 2, "dkim[1].domain", "must be a domain name such as example.org, not \"a b\""),
+    BadKey("[[dkim]]\ndomain = '☃.b'", 2, "dkim[1].domain", "must be a domain name"),
+    BadKey("[[dkim]]\ndomain = 'a.b'\nselector = 's_1'", 3, "dkim[1].selector", "must be letters, digits, hyphens"),
+    BadKey("[[dkim]]\ndomain = 'a.b'\nselector = 's'", 1, "dkim[1].key_file", "is missing, and key_credential too"),
     BadKey(
-        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = '/k'\nkey_credential = 'k'", 5, "dkim[0].key_credential",
+        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = '/k'\nkey_credential = 'k'", 5, "dkim[1].key_credential",
         "excludes key_file"),
     BadKey(
-        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = 'k'", 4, "dkim[0].key_file", "must be an absolute path"),
+        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = 'k'", 4, "dkim[1].key_file", "must be an absolute path"),
     BadKey(
-        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = '/'", 4, "dkim[0].key_file", "/ is not a regular file"),
+        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = '/'", 4, "dkim[1].key_file", "/ is not a regular file"),
     BadKey(
-        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_credential = '../k'", 4, "dkim[0].key_credential",
+        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_credential = '../k'", 4, "dkim[1].key_credential",
         "must be the name of a systemd credential, without slashes, not \"../k\""),
     BadKey(
-        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_credential = 'k'", 4, "dkim[0].key_credential",
+        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_credential = 'k'", 4, "dkim[1].key_credential",
         "maild was given none"),
 ]
 
@@ -154,10 +174,13 @@ private let unknownKeys: [BadKey] = [
     BadKey("[sockets]\nhostname = 'h'", 2, "sockets.hostname", "did you mean hostname before the first table?"),
     BadKey("colour = 'red'", 1, "colour", "is unknown"),
     BadKey("[relay.a]\nhots = 'h'", 2, "relay.a.hots", "is unknown; did you mean host?"),
+    BadKey("\(relay)[[route]]\nsender = 'h'\nrelays = 'a'", 4, "route[1].sender", "is unknown"),
+    BadKey("\(relay)[[route]]\nrelay = 'a'", 4, "route[1].relay", "is unknown; did you mean relays?"),
+    BadKey("[retry]\nsender_domain = 'x'", 2, "retry.sender_domain", "did you mean sender_domain in [[route]]?"),
     BadKey("workers = 'x'\n[limits]\nlines = 1", 3, "limits.lines", "is unknown"),
     BadKey("sockets = { submt = '/a' }", 1, "sockets.submt", "is unknown; did you mean submit?"),
     BadKey("sockets.submt = '/a'", 1, "sockets.submt", "is unknown; did you mean submit?"),
-    BadKey("[[dkim]]\n[[dkim]]\nselctor = 's'", 3, "dkim[1].selctor", "is unknown; did you mean selector?"),
+    BadKey("[[dkim]]\n[[dkim]]\nselctor = 's'", 3, "dkim[2].selctor", "is unknown; did you mean selector?"),
     BadKey("selector = 's'", 1, "selector", "is unknown; did you mean selector in [[dkim]]?"),
 ]
 

@@ -54,12 +54,26 @@ struct ConfigurationChangesTests {
     @Test("relays come, change and go")
     func relays() throws {
         let one = try parse("[relay.a]\nhost = 'h'")
-        let keys = ["host", "port", "connections_max", "messages_per_connection_max", "idle_seconds_max"]
+        let keys = [
+            "host", "port", "connections_max", "messages_per_connection_max", "idle_seconds_max",
+            "messages_per_second",
+        ]
         let all = keys.map { "relay.a.\($0)" }
         #expect(try one.changes(from: parse("")).changed == all)
         #expect(try parse("").changes(from: one).changed == all)
         #expect(try parse("[relay.a]\nhost = 'h'\nport = 26").changes(from: one).changed == ["relay.a.port"])
         let two = try parse("default_relay = 'b'\n[relay.a]\nhost = 'h'\n[relay.b]\nhost = 'h'")
         #expect(two.changes(from: one).changed == ["default_relay"] + keys.map { "relay.b.\($0)" })
+    }
+
+    @Test("routes are told by their number in the file")
+    func routes() throws {
+        let text = "[relay.a]\nhost = 'h'\n[[route]]\nrelays = 'a'\nsender_domain = 'x.example'\n"
+        let one = try parse(text)
+        #expect(one.changes(from: try parse("[relay.a]\nhost = 'h'")).changed == ["route[1]"])
+        let two = try parse(text + "[[route]]\nrelays = 'a'\n")
+        #expect(two.changes(from: one).changed == ["route[2]"] && one.changes(from: two).changed == ["route[2]"])
+        let other = try parse(text.replacing("x.example", with: "y.example"))
+        #expect(other.changes(from: one).changed == ["route[1]"] && one.changes(from: one).changed == [])
     }
 }

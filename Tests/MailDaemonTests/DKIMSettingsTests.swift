@@ -60,7 +60,7 @@ struct DKIMSettingsTests {
         let file = try KeyFile()
         #expect(try parse(entry(file) + entry(file, selector: "s2")).dkim.count == 2)
         let error = #expect(throws: ConfigurationError.self) { try parse(entry(file) + entry(file, selector: "S1")) }
-        #expect(error?.line == 7 && error?.key == "dkim[1].selector")
+        #expect(error?.line == 7 && error?.key == "dkim[2].selector")
         #expect(error?.message.contains("s1 of example.org has a key already") == true)
     }
 
@@ -69,7 +69,7 @@ struct DKIMSettingsTests {
         let file = try KeyFile(mode: mode_t(mode))
         let error = #expect(throws: ConfigurationError.self) { try parse("\n" + entry(file)) }
         let shown = "(mode 0\(String(mode, radix: 8)))"
-        #expect(error?.line == 5 && error?.key == "dkim[0].key_file")
+        #expect(error?.line == 5 && error?.key == "dkim[1].key_file")
         #expect(error?.message == "\(file.path) is open to others than its owner \(shown); make it 0600 or 0400")
     }
 
@@ -91,13 +91,13 @@ struct DKIMSettingsTests {
         let file = try KeyFile()
         let one = try parse(entry(file))
         #expect(try parse(entry(file)).changes(from: one).changed.isEmpty)
-        let keys = ["domain", "selector", "subdomains", "key_file"].map { "dkim[0].\($0)" }
+        let keys = ["domain", "selector", "subdomains", "key_file"].map { "dkim[1].\($0)" }
         #expect(try one.changes(from: parse("")).changed == keys)
         #expect(try parse("").changes(from: one).changed == keys)
-        #expect(try parse(entry(file) + "subdomains = true").changes(from: one).changed == ["dkim[0].subdomains"])
+        #expect(try parse(entry(file) + "subdomains = true").changes(from: one).changed == ["dkim[1].subdomains"])
         let other = KeyFile.pem(seed: "J1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9A")
         let descriptor = open(file.path, O_WRONLY)
         try #require(write(descriptor, other, other.utf8.count) == other.utf8.count && close(descriptor) == 0)
-        #expect(try parse(entry(file)).changes(from: one).changed == ["dkim[0].key_file"])
+        #expect(try parse(entry(file)).changes(from: one).changed == ["dkim[1].key_file"])
     }
 }

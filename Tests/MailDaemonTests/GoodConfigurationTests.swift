@@ -18,6 +18,8 @@ struct GoodKey: CustomTestStringConvertible, Sendable {
     var testDescription: String { text.split(whereSeparator: \.isNewline).joined(separator: "; ") }
 }
 
+private let twoRelays = "[relay.a]\nhost = 'h'\n[relay.b]\nhost = 'h'\n"
+
 private let goodKeys: [GoodKey] = [
     GoodKey("hostname = 'mail.example.com'") { $0.hostname == "mail.example.com" },
     GoodKey("hostname = 'box'") { $0.hostname == "box" },
@@ -53,16 +55,27 @@ private let goodKeys: [GoodKey] = [
     GoodKey("[retry]\nexpiry_seconds = 1") { $0.retry.expirySeconds == 1 },
     GoodKey("[metrics]\nworker_label = false") { !$0.metrics.workerLabel },
     GoodKey("[maildir]\npath = '/a/m'") { $0.maildir.path == "/a/m" },
-    GoodKey("[relay.a]\nhost = 'h.example'") { $0.chosenRelay == RelaySettings(name: "a", host: "h.example") },
-    GoodKey("relay.a.host = '::1'") { $0.chosenRelay?.host == "::1" },
-    GoodKey("[relay.a]\nhost = 'h'\nport = 65535") { $0.chosenRelay?.port == 65535 },
-    GoodKey("[relay.a]\nhost = 'h'\nconnections_max = 1024") { $0.chosenRelay?.connectionsMax == 1024 },
+    GoodKey("[relay.a]\nhost = 'h.example'") { $0.relays.first == RelaySettings(name: "a", host: "h.example") },
+    GoodKey("relay.a.host = '::1'") { $0.relays.first?.host == "::1" },
+    GoodKey("[relay.a]\nhost = 'h'\nport = 65535") { $0.relays.first?.port == 65535 },
+    GoodKey("[relay.a]\nhost = 'h'\nconnections_max = 1024") { $0.relays.first?.connectionsMax == 1024 },
     GoodKey("[relay.a]\nhost = 'h'\nmessages_per_connection_max = 1") {
-        $0.chosenRelay?.messagesPerConnectionMax == 1
+        $0.relays.first?.messagesPerConnectionMax == 1
     },
-    GoodKey("[relay.a]\nhost = 'h'\nidle_seconds_max = 0") { $0.chosenRelay?.idleSecondsMax == 0 },
+    GoodKey("[relay.a]\nhost = 'h'\nidle_seconds_max = 0") { $0.relays.first?.idleSecondsMax == 0 },
     GoodKey("default_relay = 'b'\n[relay.a]\nhost = '1.2.3.4'\n[relay.b]\nhost = 'h'") {
-        $0.chosenRelay?.name == "b" && $0.relays.map(\.name) == ["a", "b"]
+        $0.defaultRelays == ["b"] && $0.relays.map(\.name) == ["a", "b"]
+    },
+    GoodKey("[relay.a]\nhost = 'h'\nmessages_per_second = 0.5") { $0.relays.first?.messagesPerSecond == 0.5 },
+    GoodKey("[relay.a]\nhost = 'h'\nmessages_per_second = 20") { $0.relays.first?.messagesPerSecond == 20 },
+    GoodKey("\(twoRelays)[[route]]\nrelays = ['b', 'a']") {
+        $0.defaultRelays == ["b", "a"] && $0.defaultRelay == nil
+    },
+    GoodKey("[relay.a]\nhost = 'h'\n[[route]]\nrecipient_domain = 'x.example'\nrelays = 'a'") {
+        $0.routes.map(\.recipientDomains) == [["x.example"]] && $0.defaultRelays == ["a"]
+    },
+    GoodKey("default_relay = 'a'\n\(twoRelays)[[route]]\nsender_domain = ['x.example', '*.y.example']\nrelays = 'b'") {
+        $0.routes.map(\.senderDomains) == [["x.example", "*.y.example"]] && $0.routes.map(\.relays) == [["b"]]
     },
     GoodKey("# only a comment\r\n\r\nworkers = 3\r\n") { $0.workers == 3 },
 ]
@@ -95,7 +108,7 @@ struct GoodConfigurationTests {
         #expect(configuration.retry.firstSeconds == 30 && configuration.retry.waitSecondsMax == 3600)
         #expect(configuration.retry.expirySeconds == 432_000)
         #expect(configuration.metrics.workerLabel && configuration.maildir.path == "/var/lib/maild/maildir")
-        #expect(configuration.relays.isEmpty && configuration.chosenRelay == nil)
+        #expect(configuration.relays.isEmpty && configuration.defaultRelays.isEmpty)
     }
 
     @Test("a relay has the documented defaults")

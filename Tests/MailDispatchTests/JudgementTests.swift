@@ -50,6 +50,60 @@ struct JudgementTests {
         #expect(judgement.dueAt == one.dueAt, "\(one.name)")
     }
 
+    struct Waiting: Sendable {
+        var name: String
+        var tried: [Verdict]
+        var fates: [Fate]
+        var attempts = 1
+        var attemptsMax = 0
+        var expiresAt = WallTime.farAhead
+        var state = JobState.scheduled
+        var dueAt: WallTime?
+        var attemptsAfter: Int
+    }
+
+    private static let ok = Verdict.delivered(Reply(250))
+    private static let later = Verdict.deferred(Reply(450))
+    private static let no = Verdict.rejected(Reply(550))
+
+    static let waitings = [
+        Waiting(name: "nobody tried", tried: [], fates: [.open], dueAt: now + 7, attemptsAfter: 1),
+        Waiting(name: "never tried", tried: [], fates: [.open], attempts: 0, dueAt: now + 7, attemptsAfter: 0),
+        Waiting(
+            name: "the last attempt is kept", tried: [], fates: [.open], attemptsMax: 2, dueAt: now + 7,
+            attemptsAfter: 1),
+        Waiting(
+            name: "no attempt left, and none used", tried: [], fates: [.open], attemptsMax: 1, dueAt: now + 7,
+            attemptsAfter: 1),
+        Waiting(
+            name: "looked at when it expires", tried: [], fates: [.open], expiresAt: now + 3, dueAt: now + 3,
+            attemptsAfter: 1),
+        Waiting(
+            name: "the rest waits", tried: [ok, no], fates: [.delivered, .rejected, .open], dueAt: now + 7,
+            attemptsAfter: 1),
+        Waiting(
+            name: "one was put off by its own reply", tried: [later], fates: [.open, .open], dueAt: now + 60,
+            attemptsAfter: 2),
+        Waiting(
+            name: "and that was the last attempt", tried: [later], fates: [.open, .open], attemptsMax: 2,
+            state: .failed, attemptsAfter: 2),
+    ]
+
+    @Test("an outage is not the job's fault: who only waits uses up no attempt", arguments: waitings)
+    func waits(_ one: Waiting) {
+        let job = WaitingJob.sample(
+            1, attempts: one.attempts, attemptsMax: one.attemptsMax, expiresAt: one.expiresAt)
+        var result = WorkResult(
+            fates: one.fates, tried: one.tried.map { Trial(recipient: "a@example.com", verdict: $0) }, relay: "main")
+        result.putOff = PutOff(relay: "main", cause: Reply(451, "4.4.1", "away"), seconds: 7, recipients: [0])
+        let judgement = Judgement(job, result, now: Self.now, retry: RetrySchedule(), chance: 0.5)
+        #expect(judgement.state == one.state && judgement.dueAt == one.dueAt, "\(one.name)")
+        #expect(judgement.attempts == one.attemptsAfter, "\(one.name)")
+        let settlement = Settlement(job, result, judgement, began: Self.now, now: Self.now, seconds: 0.1)
+        #expect(settlement.attempts == one.attemptsAfter)
+        #expect(settlement.history.isEmpty == one.tried.isEmpty, "waiting alone writes no history")
+    }
+
     @Test("a job whose time ran out is expired if it was never tried, else a dead letter", arguments: [0, 1, 7])
     func outOfTime(attempts: Int) {
         let settlement = Settlement(outOfTime: .sample(5, attempts: attempts, bytes: 17), now: Self.now)

@@ -140,6 +140,7 @@ final class HandKind: JobKind, @unchecked Sendable {
     // On the loop.
     private var pending: [JobID: (WorkResult) -> Void] = [:]
     private var automatic: Verdict?
+    private var outage: Double?
 
     init(_ loop: any EventLoop) { self.loop = loop }
 
@@ -152,6 +153,23 @@ final class HandKind: JobKind, @unchecked Sendable {
             automatic = verdict
             for id in pending.keys { answer(id, verdict) }
         }
+    }
+
+    /// No relay takes mail: every job is told to come again in so many seconds; nil ends it.
+    func outage(_ seconds: Double?) {
+        loop.execute { [self] in
+            outage = seconds
+            if seconds != nil { for id in pending.keys { putOff(id) } }
+        }
+    }
+
+    private func putOff(_ id: JobID) {
+        guard let seconds = outage, let done = pending.removeValue(forKey: id) else { return }
+        log.change { $0.inHand -= 1 }
+        var result = WorkResult(fates: [.open], tried: [], relay: "hand")
+        result.putOff = PutOff(
+            relay: "hand", cause: Reply(451, "4.4.1", "away"), seconds: seconds, recipients: [0])
+        done(result)
     }
 
     func end(_ id: JobID, _ verdict: Verdict = HandKind.delivered) {
@@ -179,6 +197,7 @@ final class HandKind: JobKind, @unchecked Sendable {
             log.inHand += 1
             log.mostInHand = max(log.mostInHand, log.inHand)
         }
+        if outage != nil { return putOff(work.job) }
         if let automatic { answer(work.job, automatic) }
     }
 

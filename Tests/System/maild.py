@@ -22,21 +22,28 @@ NAMES = ("submit", "control", "metrics")
 
 
 def toml(settings):
-    """`settings` as TOML: plain values first, then a table for each dictionary, `relay` one level deeper; a list of
-    dictionaries becomes tables in double brackets."""
+    """`settings` as TOML: plain values first, then a table for each dictionary, `relay` one level deeper, and one for
+    each dictionary in a list."""
     def value(thing):
         if isinstance(thing, bool):
             return "true" if thing else "false"
+        if isinstance(thing, list):
+            return f"[{', '.join(value(item) for item in thing)}]"
         return f'"{thing}"' if isinstance(thing, (str, Path)) else str(thing)
 
+    def is_tables(thing):
+        return isinstance(thing, list) and all(isinstance(item, dict) for item in thing)
+
     def lines(table, path):
-        plain = [f"{key} = {value(thing)}" for key, thing in table.items() if not isinstance(thing, (dict, list))]
+        plain = [f"{key} = {value(thing)}" for key, thing in table.items()
+                 if not isinstance(thing, dict) and not is_tables(thing)]
         text = ([f"[{path}]"] if path and plain else []) + plain
         for key, thing in table.items():
             if isinstance(thing, dict):
                 text += lines(thing, f"{path}.{key}" if path else key)
-            for element in thing if isinstance(thing, list) else []:
-                text += [f"[[{key}]]"] + lines(element, "")
+            elif is_tables(thing):
+                for item in thing:
+                    text += [f"[[{key}]]"] + lines(item, "")
         return text
 
     return "\n".join(lines(settings, "")) + "\n"

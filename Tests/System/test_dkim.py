@@ -157,7 +157,7 @@ def test_a_reload_brings_the_new_key_and_a_bad_one_changes_nothing(maild, keys):
         new = keys.entry("example.org", "e1", "ed25519")
         one.configure(relay=server.settings(), dkim=[new])
         changed = one.control.call("Reload")["changed"]
-        assert changed == ["dkim[0].selector", "dkim[0].key_file"], changed
+        assert changed == ["dkim[1].selector", "dkim[1].key_file"], changed
         with one.submission() as client:
             client.ask(job())
             server.recorder.wait_for(1)
@@ -208,5 +208,5 @@ def test_a_key_that_must_not_sign_ends_the_start_with_file_line_and_key(maild, k
     one.spawn()
     assert one.process.wait(timeout=20) == 78
     line = 1 + one.configuration_path.read_text().splitlines().index(f'key_file = "{path}"')
-    assert f"{one.configuration_path}:{line}: dkim[0].key_file: {path} " in one.log()
+    assert f"{one.configuration_path}:{line}: dkim[1].key_file: {path} " in one.log()
     assert complaint in one.log()

@@ -188,7 +188,8 @@ def test_a_relay_can_be_configured_by_a_reload_while_jobs_wait(maild, judge):
     away = {"judge": {"host": "127.0.0.1", "port": free_port()}}
     one = maild(retry={"first_seconds": 0.2, "wait_seconds_max": 0.4}, relay=away).start()
     names = submit(one, *(job() for _ in range(5)))
-    until(lambda: one.show(names[0])["history"], "a first attempt has failed")
+    one.wait_for_counts(ready=0, running=0, scheduled=5)
+    assert one.show(names[0])["job"]["attempts"] == 0
     one.configure(retry={"first_seconds": 0.2, "wait_seconds_max": 0.4}, relay=server.settings())
     assert one.mailctl("reload").returncode == 0
     server.wait_for_messages(5)

@@ -158,8 +158,9 @@ package final class SQLiteKeeping: Keeping {
     /// False where the job is not there any more.
     private func settle(_ settlement: Settlement) throws(SpoolError) -> Bool {
         guard settlement.state.isFinal else { return try putBack(settlement) }
-        // Only what is delivered at the first attempt has no history yet: an operator may cancel between two attempts.
-        let isFirst = settlement.state == .delivered && settlement.attempts <= 1
+        // Only what is delivered at the first attempt has no history yet: an operator may cancel between two attempts,
+        // and a job that was put off may have been delivered in part.
+        let isFirst = settlement.state == .delivered && settlement.attempts <= 1 && settlement.was == .ready
         if isFirst, try !remove(settlement.id) { return false }
         let finish = isFirst ? finishFirst : finishLater
         finish.bind(settlement.id.raw, 1)

@@ -12,6 +12,7 @@ package final class EmailKind: JobKind {
     private let bench: SigningBench
     private var transport: any MailTransport
     private var isClosed = false
+    private var workers = Limits.workersDefault
     /// Transports of an earlier configuration that still finish their mail.
     private var leaving: [ObjectIdentifier: any MailTransport] = [:]
 
@@ -59,11 +60,17 @@ package final class EmailKind: JobKind {
     package func replace(_ transport: any MailTransport) {
         let old = self.transport
         self.transport = transport
+        transport.staffed(by: workers)
         close(old) {}
     }
 
     /// A reload: what is composed from now on is signed by these keys.
     package func replace(_ signer: DKIMSigner) { bench.signer = signer }
+
+    package func staffed(by workers: Int) {
+        self.workers = workers
+        transport.staffed(by: workers)
+    }
 
     package func close(done: @escaping () -> Void) {
         isClosed = true
@@ -78,7 +85,7 @@ package final class EmailKind: JobKind {
         }
     }
 
-    package var reports: [TransportReport] { [transport.report] }
+    package var reports: [TransportReport] { transport.reports }
 }
 
 extension Outcome {
@@ -93,7 +100,8 @@ extension WorkResult {
         var fates = before ?? [Fate](repeating: .open, count: email.recipients.count)
         var tried: [Trial] = []
         tried.reserveCapacity(open.count)
-        for (index, verdict) in zip(open, outcome.verdicts) {
+        let untried = Set((outcome.putOff?.recipients ?? []).map { open[$0] })
+        for (index, verdict) in zip(open, outcome.verdicts) where !untried.contains(index) {
             switch verdict {
             case .delivered: fates[index] = .delivered
             case .rejected: fates[index] = .rejected
@@ -104,6 +112,7 @@ extension WorkResult {
         }
         self.init(
             fates: fates, tried: tried, relay: outcome.relay, peer: outcome.peer, sender: email.sender, ref: email.ref)
+        putOff = outcome.putOff
     }
 
     /// The intake let it pass and the composer cannot make a message of it: it never will.

@@ -56,6 +56,8 @@ package final class MaildirTransport: MailTransport {
         return report
     }
 
+    package var reports: [TransportReport] { [report] }
+
     private func answer(_ verdicts: [Verdict], _ done: (Outcome) -> Void) {
         unansweredCount -= 1
         assert(unansweredCount >= 0, "a mail was answered twice")

@@ -15,6 +15,9 @@ struct ConnectPause {
 
     func isOver(at now: NIODeadline) -> Bool { now >= until }
 
+    /// Until it is over; a second at least.
+    func seconds(at now: NIODeadline) -> Double { max(1, Double((until - now).nanoseconds) / 1e9) }
+
     /// Several connections that fail together count as one failure.
     mutating func failed(_ cause: Reply, at now: NIODeadline) {
         self.cause = cause

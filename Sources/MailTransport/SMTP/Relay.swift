@@ -66,6 +66,11 @@ package final class SMTPRelay: MailTransport {
         return report
     }
 
+    package var reports: [TransportReport] { [report] }
+
+    /// Whoever asks knows better than the pause when it is worth a try.
+    package func rouse() { pause.succeeded() }
+
     // MARK: What connections tell
 
     func opened(_ connection: SMTPConnection) {
@@ -183,17 +188,25 @@ package final class SMTPRelay: MailTransport {
         rack.place(connection)
     }
 
-    /// No connection lives and none may be opened now.
+    /// No connection lives and none may be opened now: nothing was tried.
     private func deferWaiting() {
         guard !waiting.isEmpty else { return }
         let cause = pause.cause ?? Reply(451, "4.4.1", "no connection to \(configuration.address)")
+        let seconds = pause.seconds(at: loop.now)
         let given = waiting
         waiting = []
-        loop.assumeIsolated().execute {
-            for delivery in given {
-                self.answer(delivery, delivery.mail.recipients.map { _ in .deferred(cause) }, peer: nil)
-            }
-        }
+        loop.assumeIsolated().execute { for delivery in given { self.putOff(delivery, cause, seconds) } }
+    }
+
+    private func putOff(_ delivery: Delivery, _ cause: Reply, _ seconds: Double) {
+        unansweredCount -= 1
+        assert(unansweredCount >= 0)
+        let recipients = delivery.mail.recipients
+        var outcome = Outcome(verdicts: recipients.map { _ in .deferred(cause) }, relay: configuration.name)
+        outcome.putOff = PutOff(
+            relay: configuration.name, cause: cause, seconds: seconds, recipients: Array(recipients.indices))
+        delivery.answer(outcome)
+        if isClosing { balance() }
     }
 
     private func windDown() {

@@ -84,16 +84,7 @@ struct StatusPage {
     private func showRelays(on screen: inout Screen) throws(Failure) {
         let relays = status["relays"]?.array ?? []
         guard !relays.isEmpty else { return }
-        let numbers = ["connections", "idle", "delivered", "deferred", "rejected"]
-        let titles = ["OPEN", "IDLE", "DELIVERED", "DEFERRED", "REJECTED"]
-        var table = Table(
-            [.init("RELAY"), .init("BY"), .init("ADDRESS")] + titles.map { Table.Column($0, .right) },
-            lineWidth: screen.terminal.width)
-        for relay in relays {
-            let names = ["name", "transport", "address"].map { relay[$0]?.string ?? "?" }
-            table.add(names + numbers.map { relay[$0]?.int.map(String.init) ?? "" })
-        }
         try screen.line()
-        try screen.table(&table)
+        try RelayListing(relays).show(on: &screen)
     }
 }

@@ -1,0 +1,42 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailWire
+
+/// Relays as a table, and below it why those are away that are.
+struct RelayListing {
+    private let relays: [JSONValue]
+
+    init(_ relays: [JSONValue]) { self.relays = relays }
+
+    private static let numbers = ["connections", "idle", "waiting", "delivered", "deferred", "rejected"]
+    private static let titles = ["OPEN", "IDLE", "WAITING", "DELIVERED", "DEFERRED", "REJECTED"]
+
+    func show(on screen: inout Screen) throws(Failure) {
+        guard !relays.isEmpty else { return }
+        var table = Table(
+            [.init("RELAY"), .init("BY"), .init("ADDRESS"), .init("BREAKER")]
+                + Self.titles.map { Table.Column($0, .right) },
+            lineWidth: screen.terminal.width)
+        for relay in relays {
+            let names = ["name", "transport", "address", "breaker"].map { relay[$0]?.string ?? "?" }
+            table.add(names + Self.numbers.map { relay[$0]?.int.map(String.init) ?? "" })
+        }
+        try screen.table(&table)
+        for relay in relays {
+            if let trouble = trouble(relay, screen) { try screen.line(trouble) }
+        }
+    }
+
+    private func trouble(_ relay: JSONValue, _ screen: Screen) -> String? {
+        let name = Printable.text(relay["name"]?.string ?? "?")
+        if let cause = relay["cause"]?.string {
+            let age = screen.age(of: relay["next_probe_at"]?.string)
+            let next = age.map { ", next probe in \(Measure.text(seconds: -$0))" } ?? ", a probe is out"
+            return "\(name) " + screen.terminal.styled("is away", .red) + "\(next): \(Printable.text(cause))"
+        }
+        guard let limit = relay["concurrency_max"]?.double else { return nil }
+        let mails = limit < 1 ? "a mail each \(Measure.text(seconds: 1 / limit))" : "\(Int(limit)) at a time"
+        return "\(name) is spared, because it asked for it: \(mails)"
+    }
+}
