@@ -15,7 +15,11 @@ enum ConfigurationKeys {
         "retry": ["first_seconds", "wait_seconds_max", "expiry_seconds"],
         "metrics": ["worker_label"],
         "maildir": ["path"],
-        "relay": ["host", "port", "connections_max", "messages_per_connection_max", "idle_seconds_max"],
+        "relay": [
+            "host", "port", "connections_max", "messages_per_connection_max", "idle_seconds_max", "tls", "tls_roots",
+            "tls_certificate", "tls_key", "user", "password_file", "password_credential", "token_file",
+            "token_credential", "auth",
+        ],
     ]
 
     static let sections = tables.keys.filter { !$0.isEmpty }.sorted()

@@ -116,5 +116,7 @@ extension RelaySettings {
         try reader.read(
             path + ["messages_per_connection_max"], into: &messagesPerConnectionMax, 1...Configuration.Ranges.million)
         try reader.read(path + ["idle_seconds_max"], into: &idleSecondsMax, 0...Configuration.Ranges.hour)
+        try readTLS(reader, path)
+        try readLogin(reader, path)
     }
 }

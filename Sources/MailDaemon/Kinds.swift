@@ -36,7 +36,13 @@ struct Kinds {
             return maildir
         }
         let observer = RelayTelemetry(events, events.relayHandle(relay.name))
-        return SMTPRelay(RelayConfiguration(relay, ehloName: configuration.hostname), loop: loop, observer: observer)
+        let settings = RelayConfiguration(relay, ehloName: configuration.hostname)
+        do throws(TLSFileError) {
+            let encryption = settings.tls == .off ? nil : try RelayTLS(settings)
+            return SMTPRelay(settings, loop: loop, encryption: encryption, observer: observer)
+        } catch {
+            throw .system("relay.\(relay.name).\(error)")
+        }
     }
 }
 
@@ -46,6 +52,9 @@ extension RelayConfiguration {
         connectionsMax = settings.connectionsMax
         messagesPerConnectionMax = settings.messagesPerConnectionMax
         idleSecondsMax = Int(settings.idleSecondsMax)
+        tls = settings.tls
+        tlsFiles = settings.tlsFiles
+        login = settings.login
     }
 }
 
@@ -68,12 +77,14 @@ final class RelayTelemetry: SMTPObserver {
             switch stage {
             case .greeting: .connect
             case .hello: .ehlo
+            case .startTLS: .starttls
+            case .login: .auth
             case .mail: .mail
             case .recipient: .rcpt
             case .data: .data
             case .end: .body
             case .quit: .quit
-            case .body, .reset: nil
+            case .handshake, .body, .reset: nil
             }
         if let replied { events.smtpReply(relay: relay, stage: replied, code: code) }
     }

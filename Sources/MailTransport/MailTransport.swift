@@ -32,11 +32,14 @@ package struct Outcome: Sendable {
     package var relay: String
     /// Address and port of the server that spoke, where one did.
     package var peer: String?
+    /// Such as `TLSv1.3`; nil in clear.
+    package var tls: String?
 
-    package init(verdicts: [Verdict], relay: String, peer: String? = nil) {
+    package init(verdicts: [Verdict], relay: String, peer: String? = nil, tls: String? = nil) {
         self.verdicts = verdicts
         self.relay = relay
         self.peer = peer
+        self.tls = tls
     }
 }
 
