@@ -85,10 +85,10 @@ let package = Package(
             ["MailJob", "MailTelemetry", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1, nioEmbedded]),
         tests(
             "MailTransportTests", ["MailJob", "MailTransport", nioCore, nioPosix, nioEmbedded, nioSSL],
-            exclude: ["Dialogues"]),
+            exclude: ["Certificates", "Dialogues"]),
         tests("MailDispatchTests", ["MailJob", "MailSpool", "MailTransport", "MailDispatch", nioCore]),
         tests("MailIntakeTests", ["MailJob", "MailWire", "MailIntake", nioCore]),
-        tests("MailDaemonTests", ["MailJob", "MailDaemon"]),
+        tests("MailDaemonTests", ["MailJob", "MailTransport", "MailDaemon"]),
         tests("MailctlTests", ["mailctl", "MailWire"]),
     ]
 )

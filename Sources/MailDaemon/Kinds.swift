@@ -41,7 +41,7 @@ struct Kinds {
             let encryption = settings.tls == .off ? nil : try RelayTLS(settings)
             return SMTPRelay(settings, loop: loop, encryption: encryption, observer: observer)
         } catch {
-            throw .system("relay.\(relay.name).\(error)")
+            throw DaemonFailure(status: 78, description: "relay.\(relay.name).\(error)")
         }
     }
 }

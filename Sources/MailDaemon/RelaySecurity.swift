@@ -70,7 +70,9 @@ extension RelaySettings {
         }
         // systemd.exec(5): the name of a file in $CREDENTIALS_DIRECTORY.
         try reader.read(path, into: &name, wanted: "the name of a systemd credential, without a slash") { text in
-            !text.isEmpty && text != "." && text != ".." && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x2F } ? text : nil
+            let isFile =
+                !text.isEmpty && text != "." && text != ".." && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x2F }
+            return isFile ? text : nil
         }
         return .credential(name)
     }

@@ -56,7 +56,8 @@ final class Reloader: Sendable {
         // May fail (a Maildir that cannot be made), so it comes before anything is changed.
         // New too where a certificate was renewed in the files of the old names.
         let stamps = Kinds.stamps(new)
-        let transport = new.routes != old.routes || stamps != house.tlsStamps
+        let transport =
+            new.routes != old.routes || stamps != house.tlsStamps
             ? try Kinds.mailTransport(new, on: house.delivery, events: house.events) : nil
         house.configuration = new
         house.tlsStamps = stamps

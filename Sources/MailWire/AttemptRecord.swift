@@ -5,8 +5,8 @@ import MailJob
 
 /// One attempt in a job's history: a line of JSON, kept by the spool and shown by `mailctl show`.
 ///
-///     {"at":1763900000123,"ms":12,"relay":"main","peer":"192.0.2.1:25","tls":"TLSv1.3","from":"app@example.org","fates":[
-///      {"to":"a@example.com","verdict":"delivered","code":250,"enhanced":"2.0.0","text":"Ok"}]}
+///     {"at":1763900000123,"ms":12,"relay":"main","peer":"192.0.2.1:25","tls":"TLSv1.3","from":"a@example.org",
+///      "fates":[{"to":"a@example.com","verdict":"delivered","code":250,"enhanced":"2.0.0","text":"Ok"}]}
 package struct AttemptRecord: Equatable, Sendable {
     package struct Fate: Equatable, Sendable {
         package var recipient: String

@@ -54,12 +54,25 @@ struct ConfigurationChangesTests {
     @Test("relays come, change and go")
     func relays() throws {
         let one = try parse("[relay.a]\nhost = 'h'")
-        let keys = ["host", "port", "connections_max", "messages_per_connection_max", "idle_seconds_max"]
+        let keys = ["host", "port", "connections_max", "messages_per_connection_max", "idle_seconds_max", "tls"]
         let all = keys.map { "relay.a.\($0)" }
         #expect(try one.changes(from: parse("")).changed == all)
         #expect(try parse("").changes(from: one).changed == all)
         #expect(try parse("[relay.a]\nhost = 'h'\nport = 26").changes(from: one).changed == ["relay.a.port"])
         let two = try parse("default_relay = 'b'\n[relay.a]\nhost = 'h'\n[relay.b]\nhost = 'h'")
         #expect(two.changes(from: one).changed == ["default_relay"] + keys.map { "relay.b.\($0)" })
+    }
+
+    @Test("what a relay's login and certificates are is told by key, a secret by where it is kept")
+    func security() throws {
+        let plain = try parse("[relay.a]\nhost = 'h'")
+        let file = try parse("[relay.a]\nhost = 'h'\nuser = 'u'\npassword_file = '/p'\nauth = 'plain'")
+        #expect(file.changes(from: plain).changed == ["user", "password_file", "auth"].map { "relay.a.\($0)" })
+        let token = try parse("[relay.a]\nhost = 'h'\nuser = 'u'\ntoken_credential = 't'")
+        let moved = ["token_credential", "password_file", "auth"].map { "relay.a.\($0)" }
+        #expect(token.changes(from: file).changed == moved)
+        let roots = try parse("[relay.a]\nhost = 'h'\ntls_roots = '/r'\ntls_certificate = '/c'\ntls_key = '/k'")
+        let files = ["tls_roots", "tls_certificate", "tls_key"].map { "relay.a.\($0)" }
+        #expect(roots.changes(from: plain).changed == files)
     }
 }

@@ -67,7 +67,9 @@ struct SecurityTests {
         for host in ["localhost", "LOCALHOST", "mx.localhost", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
             #expect(TLSPolicy.usual(host: host, port: 25) == .off, "\(host)")
         }
-        for host in ["mx.example", "192.0.2.1", "128.0.0.1", "::2", "2001:db8::1", "localhost.example", "::ffff:10.0.0.1"] {
+        for host in [
+            "mx.example", "192.0.2.1", "128.0.0.1", "::2", "2001:db8::1", "localhost.example", "::ffff:10.0.0.1",
+        ] {
             #expect(TLSPolicy.usual(host: host, port: 587) == .required, "\(host)")
         }
         #expect(TLSPolicy.usual(host: "mx.example", port: 465) == .implicit)

@@ -173,6 +173,8 @@ package final class SMTPConnection: ChannelInboundHandler {
             encrypter = handler
             // In place before anything else is read. It begins the handshake by itself.
             try context.pipeline.syncOperations.addHandler(handler, position: .first)
+            // It keeps the end of this read to itself where there is nothing to hand on.
+            isReading = false
         } catch {
             conversation.dialogue.securingFailed(encryption.reason(error, nil))
         }

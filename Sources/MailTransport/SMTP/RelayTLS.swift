@@ -53,8 +53,10 @@ package struct RelayTLS: Sendable {
         do {
             context = try NIOSSLContext(configuration: settings)
         } catch {
-            // Certificate and key that do not belong together.
-            throw TLSFileError(key: "tls_certificate", reason: Self.words(error))
+            guard relay.tlsFiles.key != nil, case NIOSSLError.failedToLoadPrivateKey = error else {
+                throw TLSFileError(key: "tls_roots", reason: Self.words(error))
+            }
+            throw TLSFileError(key: "tls_certificate", reason: "certificate and key do not belong together")
         }
     }
 
