@@ -25,9 +25,11 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
-let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let tomlKit: Target.Dependency = .product(name: "TOMLKit", package: "TOMLKit")
 
@@ -39,8 +41,9 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: [
@@ -54,7 +57,9 @@ let package = Package(
         room("Exposition"),
         room("Systemd", ["CSystemd"]),
         room("MailTelemetry", ["MailJob", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1]),
-        room("MailTransport", ["MailJob", "MailWire", "MailMessage", "MailTelemetry", nioCore, nioPosix]),
+        room(
+            "MailTransport",
+            ["MailJob", "MailWire", "MailMessage", "MailTelemetry", nioCore, nioPosix, nioTLS, nioSSL, crypto]),
         room("MailDispatch", ["MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", nioCore]),
         room("MailIntake", ["MailJob", "MailWire", "MailSpool", "MailTelemetry", nioCore, nioPosix]),
         room(
@@ -81,8 +86,8 @@ let package = Package(
             "MailTelemetryTests",
             ["MailJob", "MailTelemetry", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1, nioEmbedded]),
         tests(
-            "MailTransportTests", ["MailJob", "MailTransport", nioCore, nioPosix, nioEmbedded],
-            exclude: ["Dialogues"]),
+            "MailTransportTests", ["MailJob", "MailMessage", "MailTransport", nioCore, nioPosix, nioEmbedded, nioSSL],
+            exclude: ["Certificates", "Dialogues"]),
         tests(
             "MailDispatchTests",
             [
@@ -102,7 +107,7 @@ let package = Package(
                 "MailDispatch",
                 "MailControl", nioCore, nioPosix,
             ]),
-        tests("MailDaemonTests", ["MailJob", "MailDaemon"]),
+        tests("MailDaemonTests", ["MailJob", "MailTransport", "MailDaemon"]),
         tests("MailctlTests", ["mailctl", "MailWire"]),
     ]
 )

@@ -133,6 +133,7 @@ extension ControlMethods {
                 }),
         ]
         if let peer = attempt.peer { object["peer"] = .string(peer) }
+        if let tls = attempt.tls { object["tls"] = .string(tls) }
         return .object(object)
     }
 }

@@ -1,6 +1,8 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import MailTransport
+
 extension Configuration {
     /// What a reload changed, as dotted keys in the order of docs/configuration.md. `changed` takes effect at once;
     /// `restartNeeded` waits, because the sockets and the spool are open already.
@@ -78,6 +80,17 @@ extension RelaySettings {
             ("relay.\(name).messages_per_connection_max", "\(messagesPerConnectionMax)"),
             ("relay.\(name).idle_seconds_max", "\(idleSecondsMax)"),
             ("relay.\(name).messages_per_second", messagesPerSecond.map { "\($0)" } ?? ""),
+            ("relay.\(name).tls", tls.rawValue),
+        ] + securityEntries.compactMap { key, value in value.map { ("relay.\(name).\(key)", $0) } }
+    }
+
+    /// Only what the file says: most relays have none of it.
+    private var securityEntries: [(String, String?)] {
+        var entries: [(String, String?)] = [
+            ("tls_roots", tlsFiles.roots), ("tls_certificate", tlsFiles.certificate), ("tls_key", tlsFiles.key),
         ]
+        guard let login else { return entries }
+        entries += [("user", login.user), (login.secret.key, login.secret.name), ("auth", login.mechanism?.key)]
+        return entries
     }
 }

@@ -18,6 +18,8 @@ enum ConfigurationKeys {
         "maildir": ["path"],
         "relay": [
             "host", "port", "connections_max", "messages_per_connection_max", "idle_seconds_max", "messages_per_second",
+            "tls", "tls_roots", "tls_certificate", "tls_key", "user", "password_file", "password_credential",
+            "token_file", "token_credential", "auth",
         ],
         "route": ["sender_domain", "recipient_domain", "relays"],
         "dkim": ["domain", "selector", "key_file", "key_credential", "subdomains"],

@@ -153,5 +153,7 @@ extension RelaySettings {
             try reader.read(path + ["messages_per_second"], into: &rate, Configuration.Ranges.messagesPerSecond)
             messagesPerSecond = rate
         }
+        try readTLS(reader, path)
+        try readLogin(reader, path)
     }
 }

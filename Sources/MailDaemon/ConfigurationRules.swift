@@ -61,7 +61,18 @@ extension ConfigurationReader {
         guard allowed, (1...63).contains(name.utf8.count) else {
             throw error(path, "a relay's name has 1 to 63 letters, digits, hyphens, underscores or dots")
         }
-        for key in try names(in: path) ?? [] { try refuseUnknown(path + [key], in: "relay") }
+        for key in try names(in: path) ?? [] {
+            try refuseSecret(path + [key])
+            try refuseUnknown(path + [key], in: "relay")
+        }
+    }
+
+    /// A configuration is read by many and kept in repositories.
+    private func refuseSecret(_ path: [String]) throws(ConfigurationError) {
+        guard let name = path.last, ["password", "token", "secret"].contains(name) else { return }
+        let kind = name == "token" ? name : "password"
+        let files = "\(kind)_file (a path) or \(kind)_credential (a systemd credential)"
+        throw error(path, "no secret stands in this file, which others may read: use \(files)")
     }
 
     private func refuseUnknown(_ path: [String], in table: String) throws(ConfigurationError) {

@@ -19,6 +19,8 @@ import Systemd
 final class House: @unchecked Sendable {
     // Changed by the main thread alone, before others run or at a reload.
     var configuration: Configuration
+    /// Of the files of the relay's TLS as they were read.
+    var tlsStamps: [FileStamp]
     let clock: any Clock
     let events: Events
     let heartbeat: Heartbeat
@@ -55,6 +57,7 @@ final class House: @unchecked Sendable {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         front = group.next()
         delivery = group.next()
+        tlsStamps = Kinds.stamps(configuration)
         kinds = try Kinds(configuration, on: delivery, events: events)
         state = Mutex(.starting)
         heartbeat = Heartbeat(on: front, notifier: Notifier(), interval: WatchdogInterval.seconds(), clock: clock)

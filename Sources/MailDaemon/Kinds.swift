@@ -38,13 +38,25 @@ struct Kinds {
             }
             return maildir
         }
-        let relays = used.map { settings in
+        var relays: [RoutedRelay] = []
+        for settings in used {
             let observer = RelayTelemetry(events, events.relayHandle(settings.name))
-            let relay = SMTPRelay(
-                RelayConfiguration(settings, ehloName: configuration.hostname), loop: loop, observer: observer)
-            return RoutedRelay(relay, messagesPerSecond: settings.messagesPerSecond, observer: observer)
+            let relay = try smtpRelay(settings, configuration.hostname, on: loop, observer)
+            relays.append(RoutedRelay(relay, messagesPerSecond: settings.messagesPerSecond, observer: observer))
         }
         return RoutedTransport(relays, table: configuration.routeTable, loop: loop)
+    }
+
+    private static func smtpRelay(
+        _ relay: RelaySettings, _ hostname: String, on loop: any EventLoop, _ observer: RelayTelemetry
+    ) throws(DaemonFailure) -> SMTPRelay {
+        let settings = RelayConfiguration(relay, ehloName: hostname)
+        do throws(TLSFileError) {
+            let encryption = settings.tls == .off ? nil : try RelayTLS(settings)
+            return SMTPRelay(settings, loop: loop, encryption: encryption, observer: observer)
+        } catch {
+            throw DaemonFailure(status: 78, description: "relay.\(relay.name).\(error)")
+        }
     }
 }
 
@@ -54,6 +66,9 @@ extension RelayConfiguration {
         connectionsMax = settings.connectionsMax
         messagesPerConnectionMax = settings.messagesPerConnectionMax
         idleSecondsMax = Int(settings.idleSecondsMax)
+        tls = settings.tls
+        tlsFiles = settings.tlsFiles
+        login = settings.login
     }
 }
 
@@ -82,12 +97,14 @@ final class RelayTelemetry: SMTPObserver, RouteObserver {
             switch stage {
             case .greeting: .connect
             case .hello: .ehlo
+            case .startTLS: .starttls
+            case .login: .auth
             case .mail: .mail
             case .recipient: .rcpt
             case .data: .data
             case .end: .body
             case .quit: .quit
-            case .body, .reset: nil
+            case .handshake, .body, .reset: nil
             }
         if let replied { events.smtpReply(relay: relay, stage: replied, code: code) }
     }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailJob
+import MailTransport
 
 /// One `[relay.NAME]`: an SMTP server that takes mail from us.
 package struct RelaySettings: Equatable, Sendable {
@@ -17,6 +18,10 @@ package struct RelaySettings: Equatable, Sendable {
 
     /// nil: as many as it takes.
     package var messagesPerSecond: Double?
+    /// As `TLSPolicy.usual` has it where the file does not say.
+    package var tls = TLSPolicy.required
+    package var tlsFiles = TLSFiles()
+    package var login: LoginSettings?
 
     package init(name: String, host: String) {
         self.name = name

@@ -55,10 +55,13 @@ final class Reloader: Sendable {
         let old = house.configuration
         let changes = new.changes(from: old)
         // May fail (a Maildir that cannot be made), so it comes before anything is changed.
+        // New too where a certificate was renewed in the files of the old names.
+        let stamps = Kinds.stamps(new)
         let transport =
-            new.ways != old.ways
+            new.ways != old.ways || stamps != house.tlsStamps
             ? try Kinds.mailTransport(new, on: house.delivery, events: house.events) : nil
         house.configuration = new
+        house.tlsStamps = stamps
         house.events.journal.level = Priority(new.logLevel)
         house.spool?.limits = SpoolLimits(new)
         let house = house

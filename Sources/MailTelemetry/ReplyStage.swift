@@ -7,6 +7,8 @@ package enum ReplyStage: Int, CaseIterable, Sendable {
     case connect
     /// EHLO, or HELO after it.
     case ehlo
+    case starttls
+    case auth
     case mail
     case rcpt
     case data
@@ -18,6 +20,8 @@ package enum ReplyStage: Int, CaseIterable, Sendable {
         switch self {
         case .connect: "connect"
         case .ehlo: "ehlo"
+        case .starttls: "starttls"
+        case .auth: "auth"
         case .mail: "mail"
         case .rcpt: "rcpt"
         case .data: "data"

@@ -32,18 +32,22 @@ package struct WorkResult: Sendable {
     package var putOff: PutOff?
     package var relay: String
     package var peer: String?
+    /// Such as `TLSv1.3`; nil in clear.
+    package var tls: String?
     /// The envelope's sender, where the kind has one.
     package var sender: String?
     /// The app's own name for the job.
     package var ref: String?
 
     package init(
-        fates: [Fate], tried: [Trial], relay: String, peer: String? = nil, sender: String? = nil, ref: String? = nil
+        fates: [Fate], tried: [Trial], relay: String, peer: String? = nil, tls: String? = nil, sender: String? = nil,
+        ref: String? = nil
     ) {
         self.fates = fates
         self.tried = tried
         self.relay = relay
         self.peer = peer
+        self.tls = tls
         self.sender = sender
         self.ref = ref
     }

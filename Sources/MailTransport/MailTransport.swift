@@ -41,11 +41,14 @@ package struct Outcome: Sendable {
     package var peer: String?
     /// Who of the recipients was not tried; their verdicts say `deferred` and why.
     package var putOff: PutOff?
+    /// Such as `TLSv1.3`; nil in clear.
+    package var tls: String?
 
-    package init(verdicts: [Verdict], relay: String, peer: String? = nil) {
+    package init(verdicts: [Verdict], relay: String, peer: String? = nil, tls: String? = nil) {
         self.verdicts = verdicts
         self.relay = relay
         self.peer = peer
+        self.tls = tls
     }
 }
 

@@ -5,8 +5,8 @@ import MailJob
 
 /// One attempt in a job's history: a line of JSON, kept by the spool and shown by `mailctl show`.
 ///
-///     {"at":1763900000123,"ms":12,"relay":"main","peer":"192.0.2.1:25","from":"app@example.org","fates":[
-///      {"to":"a@example.com","verdict":"delivered","code":250,"enhanced":"2.0.0","text":"Ok"}]}
+///     {"at":1763900000123,"ms":12,"relay":"main","peer":"192.0.2.1:25","tls":"TLSv1.3","from":"a@example.org",
+///      "fates":[{"to":"a@example.com","verdict":"delivered","code":250,"enhanced":"2.0.0","text":"Ok"}]}
 package struct AttemptRecord: Equatable, Sendable {
     package struct Fate: Equatable, Sendable {
         package var recipient: String
@@ -19,14 +19,16 @@ package struct AttemptRecord: Equatable, Sendable {
     package var milliseconds: Int
     package var relay: String
     package var peer: String?
+    /// The version; nil in clear.
+    package var tls: String?
     package var sender: String?
     package var ref: String?
     package var fates: [Fate]
 
     /// Writes one line, with its newline.
     package static func write(
-        to line: inout [UInt8], at: WallTime, milliseconds: Int, relay: String, peer: String?, sender: String?,
-        ref: String?, tried: some Sequence<(recipient: String, verdict: Verdict)>
+        to line: inout [UInt8], at: WallTime, milliseconds: Int, relay: String, peer: String?, tls: String?,
+        sender: String?, ref: String?, tried: some Sequence<(recipient: String, verdict: Verdict)>
     ) {
         line.put("{\"at\":")
         line.putJSON(at.milliseconds)
@@ -35,6 +37,7 @@ package struct AttemptRecord: Equatable, Sendable {
         line.put(",\"relay\":")
         line.putJSON(relay)
         put(",\"peer\":", peer, &line)
+        put(",\"tls\":", tls, &line)
         put(",\"from\":", sender, &line)
         put(",\"ref\":", ref, &line)
         line.put(",\"fates\":[")
@@ -78,6 +81,7 @@ package struct AttemptRecord: Equatable, Sendable {
         self.relay = relay
         milliseconds = json["ms"]?.int ?? 0
         peer = json["peer"]?.string
+        tls = json["tls"]?.string
         sender = json["from"]?.string
         ref = json["ref"]?.string
         fates = (json["fates"]?.array ?? []).map { fate in

@@ -3,8 +3,9 @@
 
 /// RFC 4648 §4, the canonical form only: padded, no bits beyond the data (§3.5), no line breaks (§3.1). So two texts
 /// are never the same data.
-enum Base64Text {
+package enum Base64Text {
     private static let equals = UInt8(ascii: "=")
+    private static let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
     static func isCanonical(_ text: UnsafeRawBufferPointer) -> Bool {
         guard text.count.isMultiple(of: 4) else { return false }
@@ -46,6 +47,33 @@ enum Base64Text {
         }
     }
 
+    /// nil if `text` is not canonical.
+    package static func decode(_ text: String) -> [UInt8]? {
+        Array(text.utf8).withUnsafeBytes { decode($0) }
+    }
+
+    package static func encode(_ data: some Sequence<UInt8>) -> String {
+        var text: [UInt8] = []
+        var bits: UInt32 = 0
+        var count = 0
+        for byte in data {
+            bits = bits << 8 | UInt32(byte)
+            count += 1
+            guard count.isMultiple(of: 3) else { continue }
+            for shift: UInt32 in [18, 12, 6, 0] { text.append(alphabet.utf8Start[Int(bits >> shift & 63)]) }
+            bits = 0
+        }
+        let rest = count % 3
+        if rest > 0 {
+            bits <<= rest == 1 ? 16 : 8
+            text.append(alphabet.utf8Start[Int(bits >> 18)])
+            text.append(alphabet.utf8Start[Int(bits >> 12 & 63)])
+            text.append(rest == 1 ? equals : alphabet.utf8Start[Int(bits >> 6 & 63)])
+            text.append(equals)
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
     private static func padding(of text: UnsafeRawBufferPointer) -> Int {
         guard text.count >= 4, text[text.count - 1] == equals else { return 0 }
         return text[text.count - 2] == equals ? 2 : 1
@@ -62,7 +90,6 @@ enum Base64Text {
     /// Six bits for each character of the alphabet, 0 for all others, "=" among them.
     private static let values: [UInt8] = {
         var values = [UInt8](repeating: 0, count: 256)
-        let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
         for index in 0..<64 { values[Int(alphabet.utf8Start[index])] = UInt8(index) }
         return values
     }()

@@ -41,7 +41,7 @@ package enum ControlInterface {
         type Fate (recipient: string, verdict: string, code: int, enhanced: string, text: string)
 
         # at: RFC 3339 start of the attempt.
-        type Attempt (at: string, seconds: float, relay: string, peer: ?string, fates: []Fate)
+        type Attempt (at: string, seconds: float, relay: string, peer: ?string, tls: ?string, fates: []Fate)
 
         type JobSummary (
           id: string,

@@ -66,6 +66,20 @@ private let wrongTypes: [BadKey] = [
         "[relay.a]\nhost = 'h'\nmessages_per_connection_max = '1'", 3, "relay.a.messages_per_connection_max",
         "must be an integer"),
     BadKey("[relay.a]\nhost = 'h'\nidle_seconds_max = '1'", 3, "relay.a.idle_seconds_max", "must be a number"),
+    BadKey("[relay.a]\nhost = 'h'\ntls = 1", 3, "relay.a.tls", "must be a string"),
+    BadKey("[relay.a]\nhost = 'h'\ntls_roots = 1", 3, "relay.a.tls_roots", "must be a string"),
+    BadKey("[relay.a]\nhost = 'h'\ntls_certificate = 1", 3, "relay.a.tls_certificate", "must be a string"),
+    BadKey("[relay.a]\nhost = 'h'\ntls_key = 1", 3, "relay.a.tls_key", "must be a string"),
+    BadKey("[relay.a]\nhost = 'h'\nuser = 1", 3, "relay.a.user", "must be a string"),
+    BadKey("[relay.a]\nhost = 'h'\nuser = 'u'\npassword_file = 1", 4, "relay.a.password_file", "must be a string"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nuser = 'u'\npassword_credential = 1", 4, "relay.a.password_credential",
+        "must be a string"),
+    BadKey("[relay.a]\nhost = 'h'\nuser = 'u'\ntoken_file = 1", 4, "relay.a.token_file", "must be a string"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nuser = 'u'\ntoken_credential = 1", 4, "relay.a.token_credential",
+        "must be a string"),
+    BadKey("[relay.a]\nhost = 'h'\nuser = 'u'\npassword_file = '/p'\nauth = 1", 5, "relay.a.auth", "must be a string"),
 ]
 
 private let impossibleValues: [BadKey] = [
@@ -163,6 +177,63 @@ private let impossibleValues: [BadKey] = [
     BadKey(
         "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_credential = 'k'", 4, "dkim[1].key_credential",
         "maild was given none"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\ntls = 'yes'", 3, "relay.a.tls",
+        "must be one of required, opportunistic, off, implicit, not \"yes\""),
+    BadKey("[relay.a]\nhost = 'h'\ntls_roots = 'ca.pem'", 3, "relay.a.tls_roots", "must be an absolute path"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\ntls = 'off'\ntls_roots = '/f'", 4, "relay.a.tls_roots",
+        "is of no use with tls = \"off\""),
+    BadKey(
+        "[relay.a]\nhost = 'h'\ntls_certificate = 'ca.pem'", 3, "relay.a.tls_certificate",
+        "must be an absolute path"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\ntls = 'off'\ntls_certificate = '/f'", 4, "relay.a.tls_certificate",
+        "is of no use with tls = \"off\""),
+    BadKey("[relay.a]\nhost = 'h'\ntls_key = 'ca.pem'", 3, "relay.a.tls_key", "must be an absolute path"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\ntls = 'off'\ntls_key = '/f'", 4, "relay.a.tls_key",
+        "is of no use with tls = \"off\""),
+    BadKey(
+        "[relay.a]\nhost = 'h'\ntls = 'opportunistic'\ntls_roots = '/f'", 4, "relay.a.tls_roots",
+        "which verifies no certificate"),
+    BadKey("[relay.a]\nhost = 'h'\ntls_certificate = '/f'", 3, "relay.a.tls_certificate", "needs tls_key as well"),
+    BadKey("[relay.a]\nhost = 'h'\ntls_key = '/f'", 3, "relay.a.tls_key", "needs tls_certificate as well"),
+    BadKey("[relay.a]\nhost = 'h'\nuser = ''", 3, "relay.a.user", "must be a name without control characters"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nuser = 'u'", 3, "relay.a.user",
+        "needs one of password_file, password_credential, token_file"),
+    BadKey("[relay.a]\nhost = 'h'\nauth = 'plain'", 3, "relay.a.auth", "needs one of password_file"),
+    BadKey("[relay.a]\nhost = 'h'\npassword_file = '/p'", 3, "relay.a.password_file", "needs user as well"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nuser = 'u'\npassword_file = 'p'", 4, "relay.a.password_file",
+        "must be an absolute path"),
+    BadKey("[relay.a]\nhost = 'h'\nuser = 'u'\ntoken_file = 'p'", 4, "relay.a.token_file", "must be an absolute path"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nuser = 'u'\npassword_credential = 'a/b'", 4, "relay.a.password_credential",
+        "without a slash"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nuser = 'u'\ntoken_credential = '..'", 4, "relay.a.token_credential",
+        "the name of a systemd credential"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nuser = 'u'\npassword_file = '/p'\ntoken_file = '/t'", 5, "relay.a.token_file",
+        "only one of password_file"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nuser = 'u'\npassword_file = '/p'\nauth = 'xoauth2'", 5, "relay.a.auth",
+        "must be one of scram-sha-256, cram-md5, plain, login"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nuser = 'u'\ntoken_file = '/t'\nauth = 'plain'", 5, "relay.a.auth",
+        "must be one of oauthbearer, xoauth2, not \"plain\""),
+    BadKey(
+        "[relay.a]\nhost = 'h'\ntls = 'off'\nuser = 'u'\npassword_file = '/p'", 3, "relay.a.tls",
+        "a login needs tls = \"required\" or \"implicit\""),
+    BadKey(
+        "[relay.a]\nhost = 'h'\ntls = 'opportunistic'\nuser = 'u'\ntoken_file = '/p'", 3, "relay.a.tls",
+        "a login needs tls"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\npassword = 'x'", 3, "relay.a.password",
+        "no secret stands in this file, which others may read: use password_file"),
+    BadKey("[relay.a]\nhost = 'h'\ntoken = 'x'", 3, "relay.a.token", "use token_file (a path) or token_credential"),
 ]
 
 private let unknownKeys: [BadKey] = [

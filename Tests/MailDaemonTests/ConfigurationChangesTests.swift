@@ -56,7 +56,7 @@ struct ConfigurationChangesTests {
         let one = try parse("[relay.a]\nhost = 'h'")
         let keys = [
             "host", "port", "connections_max", "messages_per_connection_max", "idle_seconds_max",
-            "messages_per_second",
+            "messages_per_second", "tls",
         ]
         let all = keys.map { "relay.a.\($0)" }
         #expect(try one.changes(from: parse("")).changed == all)
@@ -75,5 +75,18 @@ struct ConfigurationChangesTests {
         #expect(two.changes(from: one).changed == ["route[2]"] && one.changes(from: two).changed == ["route[2]"])
         let other = try parse(text.replacing("x.example", with: "y.example"))
         #expect(other.changes(from: one).changed == ["route[1]"] && one.changes(from: one).changed == [])
+    }
+
+    @Test("what a relay's login and certificates are is told by key, a secret by where it is kept")
+    func security() throws {
+        let plain = try parse("[relay.a]\nhost = 'h'")
+        let file = try parse("[relay.a]\nhost = 'h'\nuser = 'u'\npassword_file = '/p'\nauth = 'plain'")
+        #expect(file.changes(from: plain).changed == ["user", "password_file", "auth"].map { "relay.a.\($0)" })
+        let token = try parse("[relay.a]\nhost = 'h'\nuser = 'u'\ntoken_credential = 't'")
+        let moved = ["token_credential", "password_file", "auth"].map { "relay.a.\($0)" }
+        #expect(token.changes(from: file).changed == moved)
+        let roots = try parse("[relay.a]\nhost = 'h'\ntls_roots = '/r'\ntls_certificate = '/c'\ntls_key = '/k'")
+        let files = ["tls_roots", "tls_certificate", "tls_key"].map { "relay.a.\($0)" }
+        #expect(roots.changes(from: plain).changed == files)
     }
 }

@@ -54,7 +54,7 @@ import Testing
                 #expect(samples["maild_jobs_completed_total{type=\"\(kind)\",outcome=\"\(outcome)\"}"] == 0)
             }
         }
-        for stage in ["connect", "ehlo", "mail", "rcpt", "data", "body", "quit"] {
+        for stage in ["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "body", "quit"] {
             for group in ["2xx", "3xx", "4xx", "5xx", "other"] {
                 let labels = "relay=\"main\",stage=\"\(stage)\",class=\"\(group)\""
                 #expect(samples["maild_smtp_replies_total{\(labels)}"] == 0)

@@ -7,14 +7,21 @@ import NIOCore
 
 /// A dialogue in a test's hands: give it what the server says, get what it sends, see the verdicts.
 final class Exchange {
-    var dialogue: Dialogue
-    private var parser = ReplyParser()
+    private var conversation: Conversation
+    var dialogue: Dialogue {
+        get { conversation.dialogue }
+        set { conversation.dialogue = newValue }
+    }
     private var submittedCount: Int64 = 0
     /// By mail, in the order they were settled.
     private(set) var settled: [(mail: Mail, verdicts: [Verdict], isUntouched: Bool)] = []
 
-    init(messagesMax: Int = 100) {
-        dialogue = Dialogue(ehloName: "client.example", server: "mx.example:25", messagesMax: messagesMax)
+    init(messagesMax: Int = 100, tls: TLSPolicy = .off, login: LoginSettings? = nil, host: String = "mx.example") {
+        var relay = RelayConfiguration(name: "mx", host: host, port: 25, ehloName: "client.example")
+        relay.messagesPerConnectionMax = messagesMax
+        relay.tls = tls
+        relay.login = login
+        conversation = Conversation(relay)
         dialogue.connected()
     }
 
@@ -38,12 +45,7 @@ final class Exchange {
     /// One line of the server's; what the client sends then.
     @discardableResult
     func says(_ line: String) -> String {
-        parser.feed(ByteBuffer(string: line + "\r\n"))
-        do {
-            while let reply = try parser.next() { dialogue.received(reply) }
-        } catch {
-            dialogue.garbled(error)
-        }
+        conversation.received(ByteBuffer(string: line + "\r\n"), observer: nil)
         return sent()
     }
 

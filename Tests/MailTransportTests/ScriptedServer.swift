@@ -3,6 +3,7 @@
 
 import NIOCore
 import NIOPosix
+import NIOSSL
 
 /// A small SMTP server on loopback, of the test's own process, that misbehaves where it is told to.
 final class ScriptedServer: Sendable {
@@ -15,6 +16,8 @@ final class ScriptedServer: Sendable {
         var pipelining = true
         /// Connection (from 0) and the step at which it dies instead of answering.
         var death: (connection: Int, at: Death)?
+        /// Offered by STARTTLS, or there from the first octet.
+        var tls: (context: NIOSSLContext, isImplicit: Bool)?
     }
 
     /// What came in, readable once the relay is done.
@@ -39,6 +42,9 @@ final class ScriptedServer: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     let number = log.value.log.connections
                     log.value.log.connections += 1
+                    if let tls = script.tls, tls.isImplicit {
+                        try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls.context))
+                    }
                     try channel.pipeline.syncOperations.addHandler(Session(script, number: number, log.value))
                 }
             }
@@ -66,6 +72,7 @@ final class ScriptedServer: Sendable {
         private let log: LogBook
         private var input = ByteBuffer()
         private var message: ByteBuffer?
+        private lazy var isEncrypted = script.tls?.isImplicit ?? false
 
         init(_ script: Script, number: Int, _ log: LogBook) {
             self.script = script
@@ -99,7 +106,8 @@ final class ScriptedServer: Sendable {
         private func handle(_ line: ByteBuffer, _ context: ChannelHandlerContext) {
             guard message == nil else { return takeBody(line, context) }
             switch String(buffer: line).prefix(4) {
-            case "EHLO": answer(.hello, script.pipelining ? "250-scripted\r\n250 PIPELINING" : "250 scripted", context)
+            case "EHLO": answer(.hello, extensions, context)
+            case "STAR": encrypt(context)
             case "MAIL": answer(.mail, "250 2.1.0 ok", context)
             case "RCPT": answer(.recipient, "250 2.1.5 ok", context)
             case "DATA":
@@ -111,6 +119,20 @@ final class ScriptedServer: Sendable {
                 context.close(promise: nil)
             default: write("500 what?", context)
             }
+        }
+
+        private var extensions: String {
+            let offersTLS = script.tls != nil && !isEncrypted
+            let names = ["scripted"] + (offersTLS ? ["STARTTLS"] : []) + (script.pipelining ? ["PIPELINING"] : [])
+            return names.dropLast().map { "250-\($0)\r\n" }.joined() + "250 \(names[names.count - 1])"
+        }
+
+        private func encrypt(_ context: ChannelHandlerContext) {
+            guard let tls = script.tls else { return write("502 no", context) }
+            write("220 go", context)
+            isEncrypted = true
+            try? context.pipeline.syncOperations.addHandler(
+                NIOSSLServerHandler(context: tls.context), position: .first)
         }
 
         private func takeBody(_ line: ByteBuffer, _ context: ChannelHandlerContext) {

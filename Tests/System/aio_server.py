@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """aiosmtpd as the server, which is nobody's of ours: it records what it took and answers each recipient as told."""
 
+import ssl
 from email import message_from_bytes, policy
+from pathlib import Path
 
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 from waiting import free_port, until
 
 
@@ -46,11 +49,23 @@ class Recorder:
         return self.envelopes
 
 
+CERTIFICATES = Path(__file__).resolve().parents[1] / "MailTransportTests/Certificates"
+
+
+def server_context(certificate="server.pem"):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATES / certificate, CERTIFICATES / "server.key")
+    return context
+
+
 class AioServer:
-    def __init__(self, replies=None, smtputf8=True):
+    """`options` are aiosmtpd's own."""
+
+    def __init__(self, replies=None, smtputf8=True, **options):
         self.recorder = Recorder(replies)
         self.port = free_port()
-        self._controller = Controller(self.recorder, hostname="127.0.0.1", port=self.port, enable_SMTPUTF8=smtputf8)
+        self._controller = Controller(
+            self.recorder, hostname="127.0.0.1", port=self.port, enable_SMTPUTF8=smtputf8, **options)
 
     def settings(self, **more):
         return {"aio": {"host": "127.0.0.1", "port": self.port} | more}
@@ -61,3 +76,23 @@ class AioServer:
 
     def __exit__(self, *_):
         self._controller.stop()
+
+
+class SecureServer(AioServer):
+    """Takes mail only by STARTTLS and a login."""
+
+    def __init__(self, user, password, certificate="server.pem", **options):
+        self.logins = []
+        """(mechanism, user, password)"""
+        self._account = (user.encode(), password.encode())
+        super().__init__(
+            tls_context=server_context(certificate), require_starttls=True, auth_required=True,
+            authenticator=self._authenticate, **options)
+
+    def settings(self, **more):
+        return super().settings(tls="required", tls_roots=CERTIFICATES / "authority.pem", **more)
+
+    def _authenticate(self, server, session, envelope, mechanism, data):
+        self.logins.append((mechanism, data.login.decode(), data.password.decode()))
+        # `handled` would mean that the reply is ours to send.
+        return AuthResult(success=(data.login, data.password) == self._account, handled=False)

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from aio_server import CERTIFICATES
 from waiting import free_port, is_listening, until
 
 MAIN = """
@@ -23,6 +24,9 @@ mydestination =
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
+smtpd_tls_security_level = may
+smtpd_tls_cert_file = {certificates}/server.pem
+smtpd_tls_key_file = {certificates}/server.key
 smtpd_relay_restrictions = permit_mynetworks, reject
 alias_maps =
 alias_database =
@@ -80,7 +84,8 @@ class Postfix:
         self.home.chmod(0o755)
         for name in ("etc", "queue", "data", "inbox/cur", "inbox/new", "inbox/tmp"):
             (self.home / name).mkdir(parents=True)
-        (self.home / "etc/main.cf").write_text(MAIN.format(home=self.home, owner=owner))
+        (self.home / "etc/main.cf").write_text(
+            MAIN.format(home=self.home, owner=owner, certificates=CERTIFICATES))
         (self.home / "etc/master.cf").write_text(MASTER.format(port=self.port))
         as_root("chown", "-R", "root", self.home / "etc", self.home / "queue")
         as_root("chown", "postfix", self.home / "data")

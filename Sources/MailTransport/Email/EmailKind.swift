@@ -111,7 +111,8 @@ extension WorkResult {
             tried.append(Trial(recipient: email.recipients[index], verdict: verdict))
         }
         self.init(
-            fates: fates, tried: tried, relay: outcome.relay, peer: outcome.peer, sender: email.sender, ref: email.ref)
+            fates: fates, tried: tried, relay: outcome.relay, peer: outcome.peer, tls: outcome.tls,
+            sender: email.sender, ref: email.ref)
         putOff = outcome.putOff
     }
 

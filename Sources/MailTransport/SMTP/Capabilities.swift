@@ -13,6 +13,10 @@ package struct Capabilities: Equatable, Sendable {
     package var eightBitMIME = false
     /// RFC 6531.
     package var smtpUTF8 = false
+    /// RFC 3207.
+    package var startTLS = false
+    /// RFC 4954: the mechanisms, in capitals.
+    package var login: [String] = []
 
     package init() {}
 
@@ -22,6 +26,16 @@ package struct Capabilities: Equatable, Sendable {
             let words = text.split(separator: " ")
             guard let keyword = words.first else { continue }
             add(keyword.uppercased(), parameter: words.dropFirst().first)
+            addLogin(words.map { $0.uppercased() })
+        }
+    }
+
+    /// `AUTH PLAIN LOGIN`, or `AUTH=PLAIN LOGIN` as before RFC 2554; servers with old clients send both.
+    private mutating func addLogin(_ words: [String]) {
+        guard words[0] == "AUTH" || words[0].hasPrefix("AUTH=") else { return }
+        let first = words[0].dropFirst("AUTH=".count)
+        for name in (first.isEmpty ? [] : [String(first)]) + words.dropFirst() where !login.contains(name) {
+            login.append(name)
         }
     }
 
@@ -30,6 +44,7 @@ package struct Capabilities: Equatable, Sendable {
         case "PIPELINING": pipelining = true
         case "8BITMIME": eightBitMIME = true
         case "SMTPUTF8": smtpUTF8 = true
+        case "STARTTLS": startTLS = true
         case "SIZE":
             size = true
             // RFC 1870 §4: zero means that no fixed maximum is in force.

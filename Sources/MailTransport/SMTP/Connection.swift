@@ -3,6 +3,8 @@
 
 import MailJob
 import NIOCore
+import NIOSSL
+import NIOTLS
 
 /// The socket under a `Dialogue`: feeds it what arrives, writes what it wants in one flush per read, watches the clock.
 ///
@@ -24,6 +26,9 @@ package final class SMTPConnection: ChannelInboundHandler {
     private let loop: any EventLoop
     private let idleTime: TimeAmount
     private let observer: (any SMTPObserver)?
+    private let login: LoginSettings?
+    private let encryption: RelayTLS?
+    private var encrypter: NIOSSLClientHandler?
     private var conversation: Conversation
     /// Held while the connection is in use, so that the relay outlives it.
     private var relay: SMTPRelay?
@@ -43,6 +48,8 @@ package final class SMTPConnection: ChannelInboundHandler {
         self.relay = relay
         self.loop = loop
         self.observer = observer
+        login = relay.configuration.login
+        encryption = relay.encryption
         idleTime = .seconds(Int64(relay.configuration.idleSecondsMax))
         conversation = Conversation(relay.configuration)
     }
@@ -53,6 +60,7 @@ package final class SMTPConnection: ChannelInboundHandler {
     var load: Int { conversation.dialogue.load }
     var ending: Reply? { conversation.dialogue.ending }
     var isOpen: Bool { context != nil }
+    var tlsVersion: String? { conversation.dialogue.tlsVersion }
 
     /// Only where there is `room`. The verdicts never come before this returns.
     func submit(_ delivery: Delivery) {
@@ -92,6 +100,7 @@ package final class SMTPConnection: ChannelInboundHandler {
         guard !isTurning, let relay else { return }
         isTurning = true
         repeat {
+            secure()
             if conversation.dialogue.isClosed { end(relay) }
             if conversation.dialogue.wasReady && !wasReady { welcome(relay) }
             relay.refill(self)
@@ -108,7 +117,7 @@ package final class SMTPConnection: ChannelInboundHandler {
 
     private func welcome(_ relay: SMTPRelay) {
         wasReady = true
-        observer?.connected(tls: false)
+        observer?.connected(tls: tlsVersion != nil)
         relay.opened(self)
     }
 
@@ -142,6 +151,43 @@ package final class SMTPConnection: ChannelInboundHandler {
             conversation.dialogue.continueBody()
         }
         isWriting = false
+    }
+
+    // MARK: Encryption and login
+
+    /// Does what the dialogue needs done for it: a handler that encrypts, a secret out of its file.
+    private func secure() {
+        switch conversation.dialogue.phase {
+        case .securing where encrypter == nil: encrypt()
+        case .identifying: identify()
+        default: break
+        }
+    }
+
+    private func encrypt() {
+        guard let context, let encryption else {
+            return conversation.dialogue.securingFailed("there are no settings for it")
+        }
+        do {
+            let handler = try encryption.handler()
+            encrypter = handler
+            // In place before anything else is read. It begins the handshake by itself.
+            try context.pipeline.syncOperations.addHandler(handler, position: .first)
+            // It keeps the end of this read to itself where there is nothing to hand on.
+            isReading = false
+        } catch {
+            conversation.dialogue.securingFailed(encryption.reason(error, nil))
+        }
+    }
+
+    private func identify() {
+        guard let login else { return conversation.dialogue.cannotIdentify("there are no settings for it") }
+        do throws(SecretFileError) {
+            // Read anew each time: a token is short-lived, and a password may be changed without a reload.
+            conversation.dialogue.identify(as: try login.credential())
+        } catch {
+            conversation.dialogue.cannotIdentify(error.reason)
+        }
     }
 
     // MARK: The clock
@@ -193,7 +239,7 @@ extension SMTPConnection {
             address.ipAddress.map { $0.contains(":") ? "[\($0)]:\(address.port ?? 0)" : "\($0):\(address.port ?? 0)" }
         }
         conversation.dialogue.connected()
-        watch()
+        turn()
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -216,8 +262,20 @@ extension SMTPConnection {
         context.fireChannelWritabilityChanged()
     }
 
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case TLSUserEvent.handshakeCompleted = event {
+            conversation.dialogue.secured(RelayTLS.name(encrypter?.tlsVersion))
+            turn()
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        lossReason = Connector.reason(error)
+        lossReason = encrypter.flatMap { encryption?.reason(error, $0) } ?? Connector.reason(error)
+        if conversation.dialogue.phase == .securing, let lossReason {
+            conversation.dialogue.securingFailed(lossReason)
+            turn()
+        }
         context.close(promise: nil)
     }
 

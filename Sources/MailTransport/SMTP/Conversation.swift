@@ -4,21 +4,25 @@
 import NIOCore
 
 /// Octets in, dialogue on: the parser and the dialogue of one connection, so that a read is one access to both.
-struct Conversation {
-    var dialogue: Dialogue
+package struct Conversation {
+    package var dialogue: Dialogue
     private var parser = ReplyParser()
 
-    init(_ relay: RelayConfiguration) {
+    package init(_ relay: RelayConfiguration) {
+        let mechanisms = relay.login.map { $0.mechanism.map { [$0] } ?? SASLName.all(for: $0.secret.kind) }
         dialogue = Dialogue(
-            ehloName: relay.ehloName, server: relay.address, messagesMax: relay.messagesPerConnectionMax)
+            ehloName: relay.ehloName, server: relay.address, messagesMax: relay.messagesPerConnectionMax,
+            security: SessionSecurity(tls: relay.tls, mechanisms: mechanisms, host: relay.host, port: relay.port))
     }
 
-    mutating func received(_ bytes: ByteBuffer, observer: (any SMTPObserver)?) {
+    package mutating func received(_ bytes: ByteBuffer, observer: (any SMTPObserver)?) {
         parser.feed(bytes)
         do {
             while !dialogue.isClosed, let reply = try parser.next() {
                 if let observer, let stage = dialogue.awaited { observer.reply(stage, code: reply.code) }
                 dialogue.received(reply)
+                // RFC 3207 §4.2: what was buffered in clear does not become part of the encrypted session.
+                if dialogue.phase == .securing && !parser.isEmpty { dialogue.injected() }
             }
         } catch {
             dialogue.garbled(error)

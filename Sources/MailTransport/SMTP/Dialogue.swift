@@ -17,6 +17,14 @@ package struct Dialogue {
         case unconnected, greeting
         /// EHLO was sent, or HELO after it was not understood.
         case hello(extended: Bool)
+        /// STARTTLS was sent.
+        case startTLS
+        /// The owner must encrypt the connection, and say `secured` or `securingFailed`.
+        case securing
+        /// The owner must find the credential, and say `identify` or `cannotIdentify`.
+        case identifying
+        /// AUTH was sent.
+        case login
         case ready, quitting, closed
     }
 
@@ -28,8 +36,10 @@ package struct Dialogue {
         package let isUntouched: Bool
     }
 
-    package private(set) var phase = Phase.unconnected
-    package private(set) var capabilities = Capabilities()
+    package internal(set) var phase = Phase.unconnected
+    package internal(set) var capabilities = Capabilities()
+    /// Such as `TLSv1.3`; nil in clear.
+    package internal(set) var tlsVersion: String?
     /// What the server must be sent next; emptied by the owner.
     package var outbound = ByteBuffer()
     /// Mails with all their verdicts, in the order of their submission; emptied by the owner.
@@ -43,6 +53,8 @@ package struct Dialogue {
     /// host:port, for the reasons given with verdicts.
     let server: String
     let messagesMax: Int
+    let security: SessionSecurity
+    var login: Login?
     private var current: Transaction?
     private var next: Transaction?
     /// RSET was sent, and its reply comes before any to `current`.
@@ -53,10 +65,11 @@ package struct Dialogue {
     /// Octets of a message that are written at a time: a larger one is not held twice in memory.
     package static let blockBytesMax = 64 << 10
 
-    package init(ehloName: String, server: String, messagesMax: Int) {
+    package init(ehloName: String, server: String, messagesMax: Int, security: SessionSecurity) {
         self.ehloName = ehloName
         self.server = server
         self.messagesMax = messagesMax
+        self.security = security
     }
 
     package var isClosed: Bool { phase == .closed }
@@ -73,9 +86,12 @@ package struct Dialogue {
     /// What the server owes us; nil where nothing is under way.
     package var awaited: SMTPStage? {
         switch phase {
-        case .unconnected, .closed: nil
+        case .unconnected, .identifying, .closed: nil
         case .greeting: .greeting
         case .hello: .hello
+        case .startTLS: .startTLS
+        case .securing: .handshake
+        case .login: .login
         case .quitting: .quit
         case .ready: isResetting ? .reset : current?.stage
         }
@@ -84,7 +100,7 @@ package struct Dialogue {
     // MARK: What happens
 
     package mutating func connected() {
-        if phase == .unconnected { phase = .greeting }
+        if phase == .unconnected { phase = security.tls == .implicit ? .securing : .greeting }
     }
 
     /// Takes a mail; only where there is `room`. Its verdicts may be there at once.
@@ -112,9 +128,12 @@ package struct Dialogue {
         case .unconnected, .closed: return
         case .greeting: greeted(reply)
         case .hello(let extended): helloReplied(reply, extended: extended)
+        case .startTLS: startTLSReplied(reply)
+        case .securing: injected()
+        case .login: loginReplied(reply)
         case .ready where isResetting: resetReplied(reply)
         case .ready where current != nil: transactionReplied(reply)
-        case .ready, .quitting: phase = .closed
+        case .identifying, .ready, .quitting: phase = .closed
         }
     }
 
@@ -140,7 +159,7 @@ package struct Dialogue {
     /// No more mail: says goodbye as soon as what is in hand is done.
     package mutating func quit() {
         switch phase {
-        case .unconnected, .greeting, .hello: phase = .closed
+        case .unconnected, .greeting, .hello, .startTLS, .securing, .identifying, .login: phase = .closed
         case .ready:
             wantsToQuit = true
             advance()
@@ -169,8 +188,7 @@ extension Dialogue {
     private mutating func helloReplied(_ reply: ServerReply, extended: Bool) {
         if reply.isPositive {
             capabilities = extended ? Capabilities(ehlo: reply.texts) : Capabilities()
-            phase = .ready
-            wasReady = true
+            secureOrLogIn()
         } else if extended && reply.code >= 500 {
             // RFC 5321 §3.2: a server that does not know EHLO is asked by HELO.
             phase = .hello(extended: false)
@@ -178,6 +196,11 @@ extension Dialogue {
         } else {
             refused(reply)
         }
+    }
+
+    mutating func becomeReady() {
+        phase = .ready
+        wasReady = true
     }
 
     /// The server will not talk to us, which says nothing about any mail: all of it waits.
@@ -243,7 +266,7 @@ extension Dialogue {
     }
 
     /// The session is over. `isRefusal`: the server said so, hence it did not take the message it is asked about.
-    private mutating func end(_ cause: Reply, isRefusal: Bool, mayRetry: Bool = true) {
+    mutating func end(_ cause: Reply, isRefusal: Bool, mayRetry: Bool = true) {
         guard phase != .closed else { return }
         if phase != .quitting && (load > 0 || phase != .ready) { ending = cause }
         phase = .closed

@@ -13,6 +13,8 @@ package final class SMTPRelay: MailTransport {
     package let configuration: RelayConfiguration
     private let loop: any EventLoop
     private let connector: Connector
+    /// There wherever the configuration has TLS.
+    let encryption: RelayTLS?
     private let observer: (any SMTPObserver)?
 
     /// All connections, those being opened included, until they have ended.
@@ -34,11 +36,12 @@ package final class SMTPRelay: MailTransport {
 
     package init(
         _ configuration: RelayConfiguration, loop: any EventLoop, connector: Connector = .tcp,
-        observer: (any SMTPObserver)? = nil
+        encryption: RelayTLS? = nil, observer: (any SMTPObserver)? = nil
     ) {
         self.configuration = configuration
         self.loop = loop
         self.connector = connector
+        self.encryption = encryption
         self.observer = observer
     }
 
@@ -95,7 +98,7 @@ package final class SMTPRelay: MailTransport {
             delivery.isRetry = true
             retry(delivery)
         } else {
-            answer(delivery, settlement.verdicts, peer: connection.peer)
+            answer(delivery, settlement.verdicts, connection)
         }
     }
 
@@ -219,11 +222,13 @@ package final class SMTPRelay: MailTransport {
         loop.assumeIsolated().execute { for closer in closers { closer() } }
     }
 
-    private func answer(_ delivery: Delivery, _ verdicts: [Verdict], peer: String?) {
+    private func answer(_ delivery: Delivery, _ verdicts: [Verdict], _ connection: SMTPConnection?) {
         unansweredCount -= 1
         assert(unansweredCount >= 0 && verdicts.count == delivery.mail.recipients.count)
         count(verdicts)
-        delivery.answer(Outcome(verdicts: verdicts, relay: configuration.name, peer: peer))
+        delivery.answer(
+            Outcome(
+                verdicts: verdicts, relay: configuration.name, peer: connection?.peer, tls: connection?.tlsVersion))
         if isClosing { balance() }
     }
 

@@ -16,6 +16,10 @@ package struct RelayConfiguration: Equatable, Sendable {
     package var idleSecondsMax = Limits.idleSecondsMax
     /// For name resolution and all of the host's addresses together.
     package var connectSecondsMax = 30
+    package var tls = TLSPolicy.off
+    package var tlsFiles = TLSFiles()
+    /// nil: the relay takes mail from us without.
+    package var login: LoginSettings?
 
     package init(name: String, host: String, port: Int, ehloName: String) {
         self.name = name

@@ -39,6 +39,9 @@ package struct ReplyParser: Sendable {
 
     package init() {}
 
+    /// Nothing was fed that is not handed out.
+    package var isEmpty: Bool { buffer.readableBytes == 0 }
+
     package mutating func feed(_ bytes: ByteBuffer) {
         if buffer.readableBytes == 0 {
             buffer = bytes

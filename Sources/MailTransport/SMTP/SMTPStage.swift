@@ -6,6 +6,11 @@ package enum SMTPStage: String, CaseIterable, Sendable {
     case greeting
     /// EHLO, or HELO after it.
     case hello
+    case startTLS
+    /// Not a reply: TLS comes about.
+    case handshake
+    /// AUTH and what follows it.
+    case login
     case mail
     case recipient
     case data
@@ -17,11 +22,14 @@ package enum SMTPStage: String, CaseIterable, Sendable {
     case quit
 
     /// Seconds after which the server is given up. RFC 5321 §4.5.3.2 sets the minimum for each step; it has none for
-    /// EHLO, RSET and QUIT. QUIT is kept short because nothing depends on its reply.
+    /// EHLO, STARTTLS, AUTH, RSET and QUIT. QUIT is kept short because nothing depends on its reply.
     package var patience: Int64 {
         switch self {
         case .greeting: 300  // RFC 5321 §4.5.3.2.1
         case .hello: 300
+        case .startTLS: 120
+        case .handshake: 60
+        case .login: 120
         case .mail: 300  // RFC 5321 §4.5.3.2.2
         case .recipient: 300  // RFC 5321 §4.5.3.2.3
         case .data: 120  // RFC 5321 §4.5.3.2.4
@@ -37,6 +45,9 @@ package enum SMTPStage: String, CaseIterable, Sendable {
         switch self {
         case .greeting: "the greeting"
         case .hello: "the reply to EHLO"
+        case .startTLS: "the reply to STARTTLS"
+        case .handshake: "the TLS handshake"
+        case .login: "the reply to AUTH"
         case .mail: "the reply to MAIL"
         case .recipient: "the reply to RCPT"
         case .data: "the reply to DATA"

@@ -64,7 +64,8 @@ struct JobPage {
 
     private func show(_ attempt: JSONValue, number: Int, on screen: inout Screen) throws(Failure) {
         let relay = attempt["relay"]?.string.map { " over \(Printable.text($0))" } ?? ""
-        let peer = attempt["peer"]?.string.map { " (\(Printable.text($0)))" } ?? ""
+        let server = [attempt["peer"], attempt["tls"]].compactMap { $0?.string }.map(Printable.text)
+        let peer = server.isEmpty ? "" : " (\(server.joined(separator: ", ")))"
         let time = attempt["seconds"]?.double.map { ", took \(Measure.text(seconds: $0))" } ?? ""
         let at = screen.moment(attempt["at"]?.string ?? "?")
         try screen.line("\(at)  attempt \(number)\(relay)\(peer)\(time)")
