@@ -80,7 +80,7 @@ let package = Package(
             "MailTelemetryTests",
             ["MailJob", "MailTelemetry", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1, nioEmbedded]),
         tests(
-            "MailTransportTests", ["MailJob", "MailTransport", nioCore, nioPosix, nioEmbedded],
+            "MailTransportTests", ["MailJob", "MailMessage", "MailTransport", nioCore, nioPosix, nioEmbedded],
             exclude: ["Dialogues"]),
         tests("MailDispatchTests", ["MailJob", "MailSpool", "MailTransport", "MailDispatch", nioCore]),
         tests("MailIntakeTests", ["MailJob", "MailWire", "MailIntake", nioCore]),
