@@ -36,7 +36,9 @@ struct KeyLocator {
             if let line = lines[Array(rest)] { return line }
             rest = rest.dropLast()
         }
-        return 0
+        // An array of inline tables, `name = [{ … }]`, is known by its name alone.
+        let name = path.first?.split(separator: "[").first
+        return name.flatMap { lines[[String($0)]] } ?? 0
     }
 
     /// Whether the very key stands in the text.

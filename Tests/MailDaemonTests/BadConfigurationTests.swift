@@ -161,6 +161,7 @@ private let impossibleValues: [BadKey] = [
     BadKey("workers = 1\n[[dkim]]\nselector = 's'", 2, "dkim[1].domain", "is missing"),
     BadKey("[[dkim]]\ndomain = 'a.b'", 1, "dkim[1].selector", "is missing"),
     BadKey("[[dkim]]\ndomain = 'a b'", 2, "dkim[1].domain", "must be a domain name such as example.org, not \"a b\""),
+    BadKey("workers = 1\ndkim = [{ domain = 'a b' }]", 2, "dkim[1].domain", "must be a domain name"),
     BadKey("[[dkim]]\ndomain = '☃.b'", 2, "dkim[1].domain", "must be a domain name"),
     BadKey("[[dkim]]\ndomain = 'a.b'\nselector = 's_1'", 3, "dkim[1].selector", "must be letters, digits, hyphens"),
     BadKey("[[dkim]]\ndomain = 'a.b'\nselector = 's'", 1, "dkim[1].key_file", "is missing, and key_credential too"),
