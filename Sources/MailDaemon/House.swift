@@ -137,12 +137,14 @@ final class House: @unchecked Sendable {
         guard let rooms else { return }
         let began = clock.monotonic()
         state.withLock { $0 = .draining }
-        heartbeat.stopping()
         events.stopping(signal: signal)
         let gone = promise(on: front) { done in rooms.intake.drain(done: done) }
         let seconds = configuration.drainSecondsMax
         let idle = delivery.makePromise(of: Int.self)
         delivery.execute { rooms.dispatcher.drain(seconds: seconds) { idle.succeed($0) } }
+        // Said once it is true of both: from here on no job is taken and none is begun.
+        for loop in [front, delivery] { try? loop.submit {}.wait() }
+        heartbeat.stopping()
         let givenBack = (try? idle.futureResult.wait()) ?? 0
         let quit = promise(on: delivery) { done in rooms.dispatcher.closeKinds(done: done) }
         try? gone.wait()
