@@ -27,6 +27,8 @@ let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let tomlKit: Target.Dependency = .product(name: "TOMLKit", package: "TOMLKit")
 
 let package = Package(
@@ -38,6 +40,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: [
@@ -46,7 +49,7 @@ let package = Package(
 
         room("MailJob"),
         room("MailWire", ["MailJob"]),
-        room("MailMessage", ["MailJob"]),
+        room("MailMessage", ["MailJob", crypto, cryptoExtras]),
         room("MailSpool", ["MailJob", "CSQLite", nioCore]),
         room("Exposition"),
         room("Systemd", ["CSystemd"]),
@@ -67,10 +70,11 @@ let package = Package(
         .executableTarget(
             name: "mailctl", dependencies: ["MailJob", "MailWire", argumentParser], swiftSettings: settings),
 
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("MailJobTests", ["MailJob"]),
         tests("MailWireTests", ["MailJob", "MailWire"]),
-        tests("MailMessageTests", ["MailJob", "MailMessage"], exclude: ["judge.py"]),
-        tests("MailSpoolTests", ["MailJob", "MailSpool", nioCore]),
+        tests("MailMessageTests", ["MailJob", "MailMessage", crypto, cryptoExtras], exclude: ["judge.py"]),
+        tests("MailSpoolTests", ["MailJob", "MailSpool", "CSQLite", nioCore]),
         tests("ExpositionTests", ["Exposition"]),
         tests("SystemdTests", ["Systemd"]),
         tests(
@@ -79,8 +83,25 @@ let package = Package(
         tests(
             "MailTransportTests", ["MailJob", "MailTransport", nioCore, nioPosix, nioEmbedded],
             exclude: ["Dialogues"]),
-        tests("MailDispatchTests", ["MailJob", "MailSpool", "MailTransport", "MailDispatch", nioCore]),
-        tests("MailIntakeTests", ["MailJob", "MailWire", "MailIntake", nioCore]),
+        tests(
+            "MailDispatchTests",
+            [
+                "TestSupport", "MailJob", "MailSpool", "MailTransport", "MailTelemetry", "Systemd", "MailDispatch",
+                nioCore, nioPosix,
+            ]),
+        tests(
+            "MailIntakeTests",
+            [
+                "TestSupport", "MailJob", "MailWire", "MailSpool", "MailTelemetry", "Systemd", "MailIntake", nioCore,
+                nioPosix,
+            ]),
+        tests(
+            "MailControlTests",
+            [
+                "TestSupport", "MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", "Systemd",
+                "MailDispatch",
+                "MailControl", nioCore, nioPosix,
+            ]),
         tests("MailDaemonTests", ["MailJob", "MailDaemon"]),
         tests("MailctlTests", ["mailctl", "MailWire"]),
     ]

@@ -24,6 +24,8 @@ package struct Configuration: Equatable, Sendable {
     package var relays: [RelaySettings] = []
     /// In the order of the file.
     package var routes: [RouteSettings] = []
+    /// In the order of the file.
+    package var dkim: [DKIMSettings] = []
 
     /// The defaults; `stateDirectory` holds every path where it is given.
     package init(hostname: String, stateDirectory: String? = nil) {

@@ -39,6 +39,7 @@ extension Configuration {
             ("maildir.path", maildir.path),
         ]
         entries += routes.enumerated().map { ("route[\($0.offset + 1)]", "\($0.element)") }
+        entries += dkim.enumerated().flatMap { $1.entries("dkim[\($0 + 1)]") }
         return entries + relays.flatMap(\.entries)
     }
 
@@ -52,6 +53,19 @@ extension Configuration {
             ("limits.line_seconds_max", "\(limits.lineSecondsMax)"),
             ("limits.recipients_max", "\(limits.recipientsMax)"),
         ]
+    }
+}
+
+extension DKIMSettings {
+    /// A key that was exchanged shows as a change of what it comes from.
+    fileprivate func entries(_ name: String) -> [(String, String)] {
+        let entries = [
+            ("\(name).domain", domain), ("\(name).selector", selector), ("\(name).subdomains", "\(coversSubdomains)"),
+        ]
+        return switch source {
+        case .file(let path): entries + [("\(name).key_file", "\(path) \(key.record)")]
+        case .credential(let credential): entries + [("\(name).key_credential", "\(credential) \(key.record)")]
+        }
     }
 }
 

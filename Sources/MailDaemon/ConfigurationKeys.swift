@@ -3,8 +3,8 @@
 
 /// The names a configuration file may use.
 enum ConfigurationKeys {
-    /// Under `""` the keys before the first table; under `relay` those of each `[relay.NAME]`, under `route` those of
-    /// each `[[route]]`.
+    /// Under `""` the keys before the first table; under `relay` those of each `[relay.NAME]`, under `route` and `dkim`
+    /// those of each `[[route]]` and `[[dkim]]`.
     static let tables: [String: [String]] = [
         "": ["hostname", "workers", "log_level", "default_relay", "drain_seconds_max"],
         "sockets": ["submit", "control", "metrics"],
@@ -20,6 +20,7 @@ enum ConfigurationKeys {
             "host", "port", "connections_max", "messages_per_connection_max", "idle_seconds_max", "messages_per_second",
         ],
         "route": ["sender_domain", "recipient_domain", "relays"],
+        "dkim": ["domain", "selector", "key_file", "key_credential", "subdomains"],
     ]
 
     static let sections = tables.keys.filter { !$0.isEmpty }.sorted()
@@ -34,7 +35,7 @@ enum ConfigurationKeys {
         return switch other {
         case "": "\(name) before the first table"
         case "relay": "\(name) in [relay.NAME]"
-        case "route": "\(name) in [[route]]"
+        case "route", "dkim": "\(name) in [[\(other)]]"
         default: "\(name) in [\(other)]"
         }
     }

@@ -129,6 +129,7 @@ struct ConfigurationReader {
         return found
     }
 
+    /// `name[3]` of an array of tables.
     private func wrongType(_ path: [String], _ wanted: String, _ found: TOMLValueConvertible) -> ConfigurationError {
         error(path, "must be \(wanted), not \(Self.article(found.type)) \(found.type)")
     }

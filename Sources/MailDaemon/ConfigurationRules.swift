@@ -35,8 +35,8 @@ extension ConfigurationReader {
                 try refuseUnknown([name], in: "")
                 continue
             }
-            if name == "route" {
-                try refuseUnknownRouteKeys()
+            if name == "route" || name == "dkim" {
+                try refuseUnknownElementKeys(name)
                 continue
             }
             for key in try names(in: [name]) ?? [] {
@@ -49,6 +49,12 @@ extension ConfigurationReader {
         }
     }
 
+    private func refuseUnknownElementKeys(_ name: String) throws(ConfigurationError) {
+        for path in try tables(in: [name]) {
+            for key in try names(in: path) ?? [] { try refuseUnknown(path + [key], in: name) }
+        }
+    }
+
     private func refuseUnknownRelayKeys(_ name: String) throws(ConfigurationError) {
         let path = ["relay", name]
         let allowed = name.utf8.allSatisfy { HostPort.isLetterOrDigit($0) || [0x2D, 0x2E, 0x5F].contains($0) }
@@ -56,12 +62,6 @@ extension ConfigurationReader {
             throw error(path, "a relay's name has 1 to 63 letters, digits, hyphens, underscores or dots")
         }
         for key in try names(in: path) ?? [] { try refuseUnknown(path + [key], in: "relay") }
-    }
-
-    private func refuseUnknownRouteKeys() throws(ConfigurationError) {
-        for path in try tables(in: ["route"]) {
-            for key in try names(in: path) ?? [] { try refuseUnknown(path + [key], in: "route") }
-        }
     }
 
     private func refuseUnknown(_ path: [String], in table: String) throws(ConfigurationError) {

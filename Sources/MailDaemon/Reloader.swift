@@ -4,6 +4,7 @@
 import MailControl
 import MailDispatch
 import MailIntake
+import MailMessage
 import MailSpool
 import MailTelemetry
 import MailTransport
@@ -54,16 +55,19 @@ final class Reloader: Sendable {
         let old = house.configuration
         let changes = new.changes(from: old)
         // May fail (a Maildir that cannot be made), so it comes before anything is changed.
-        let transport = new.ways != old.ways
+        let transport =
+            new.ways != old.ways
             ? try Kinds.mailTransport(new, on: house.delivery, events: house.events) : nil
         house.configuration = new
         house.events.journal.level = Priority(new.logLevel)
         house.spool?.limits = SpoolLimits(new)
         let house = house
+        let signer = DKIMSigner(new.dkim)
         house.front.execute { house.intake?.apply(IntakeSettings(new)) }
         let bound = transport.map { UnsafeTransfer($0) }
         house.delivery.execute {
             if let bound { house.kinds.email.replace(bound.value) }
+            house.kinds.email.replace(signer)
             house.dispatcher?.apply(DispatchSettings(new))
         }
         return ReloadOutcome(changed: changes.changed, restartNeeded: changes.restartNeeded)
