@@ -53,13 +53,10 @@ struct ConfigurationReader {
     /// The paths of the tables of an array; none where there is none.
     func tables(in path: [String]) throws(ConfigurationError) -> [[String]] {
         guard let value = node(path) else { return [] }
-        let name = path.joined(separator: ".")
-        guard let array = value.array else { throw error(path, "is a list: write [[\(name)]]") }
-        let paths = array.indices.map { path + ["[\($0 + 1)]"] }
-        for (index, path) in paths.enumerated() where array[index].table == nil {
-            throw wrongType(path, "a table", array[index])
+        guard let array = value.array, array.allSatisfy({ $0.table != nil }) else {
+            throw error(path, "must be tables in double brackets: [[\(path.joined(separator: "."))]]")
         }
-        return paths
+        return array.indices.map { path + ["[\($0 + 1)]"] }
     }
 
     /// One string or a list of them, at least one; nil where the key is not there.

@@ -3,8 +3,8 @@
 
 /// Finds the line on which a key or a table's header stands, which TOMLKit knows only for errors of syntax.
 ///
-/// It may assume a text that parsed. What it cannot see through (a key inside an inline table) it reports by the nearest
-/// enclosing key that has a line of its own. `[2]` in a path is the second table of an array.
+/// It may assume a text that parsed. What it cannot see through (a key inside an inline table) it reports by the
+/// nearest enclosing key that has a line of its own. `[2]` in a path is the second table of an array.
 struct KeyLocator {
     private var lines: [[String]: Int] = [:]
 

@@ -151,8 +151,8 @@ private let impossibleValues: [BadKey] = [
         "\(relay)[[route]]\nrelays = 'a'\nrecipient_domain = '*'", 5, "route[1].recipient_domain", "must be a domain"),
     BadKey("\(relay)[[route]]\nrelays = 'a'\n[[route]]\nrelays = 'a'", 5, "route[2]", "only one is the default"),
     BadKey("default_relay = 'a'\n\(relay)[[route]]\nrelays = 'a'", 4, "route[1]", "default_relay is there too"),
-    BadKey("\(relay)[route]\nrelays = 'a'", 3, "route", "is a list: write [[route]]"),
-    BadKey("route = [1]\n\(relay)", 1, "route[1]", "must be a table, not an integer"),
+    BadKey("\(relay)[route]\nrelays = 'a'", 3, "route", "must be tables in double brackets: [[route]]"),
+    BadKey("route = [1]\n\(relay)", 1, "route", "must be tables in double brackets"),
     BadKey(
         "\(relay)[relay.b]\nhost = 'h'\n[[route]]\nsender_domain = 'x'\nrelays = 'a'", 3, "default_relay",
         "that no route takes: one of a, b"),

@@ -36,7 +36,7 @@ STATUS = {
     ],
     "relays": [{
         "name": "hub", "transport": "smtp", "address": "192.0.2.1:25", "connections": 3, "idle": 1,
-        "delivered": 1200, "deferred": 20, "rejected": 7,
+        "delivered": 1200, "deferred": 20, "rejected": 7, "breaker": "closed", "waiting": 0,
     }],
 }
 SHOWN = {

@@ -96,6 +96,7 @@ def test_a_closed_pipe_ends_it_quietly(binary, environment, maild, arguments, st
 
 def test_help_names_the_verbs_and_the_exit_statuses(mailctl):
     text = mailctl("--help").stdout.decode()
-    for word in ("submit", "status", "scale", "list", "show", "pause", "resume", "reload", "version", "69", "75"):
+    for word in ("submit", "status", "scale", "list", "show", "relays", "pause", "resume", "reload", "version", "69",
+                 "75"):
         assert word in text
     assert "--send-at" in mailctl("submit", "--help").stdout.decode()

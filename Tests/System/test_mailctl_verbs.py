@@ -21,7 +21,25 @@ def test_status_for_people(mailctl, maild):
     assert "1234 accepted, 1200 delivered, 7 failed" in text
     assert re.search(rf"^ +1  running +250ms  {JOB}  email$", text, re.M)
     assert re.search(r"^ +2  idle +1m1s$", text, re.M)
-    assert re.search(r"^hub +smtp +192\.0\.2\.1:25 +3 +1 +1200 +20 +7$", text, re.M)
+    assert re.search(r"^hub +smtp +192\.0\.2\.1:25 +closed +3 +1 +0 +1200 +20 +7$", text, re.M)
+
+
+def test_relays_for_people_say_who_is_away_who_is_spared_and_why(mailctl, maild):
+    [hub] = STATUS["relays"]
+    maild.replies["Relays"] = {"relays": [
+        hub, hub | {"name": "far", "breaker": "open", "cause": "451 4.4.1 refused\x1b[2J", "waiting": 9,
+                    "next_probe_at": "2999-01-01T00:00:00Z"},
+        hub | {"name": "asked", "breaker": "half-open", "cause": "554 no"},
+        hub | {"name": "tired", "concurrency_max": 0.25}, hub | {"name": "weary", "concurrency_max": 3.5}]}
+    result = mailctl("relays")
+    text = result.stdout.decode()
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert re.search(r"^RELAY +BY +ADDRESS +BREAKER +OPEN +IDLE +WAITING +DELIVERED +DEFERRED +REJECTED$", text, re.M)
+    assert re.search(r"^far +smtp +192\.0\.2\.1:25 +open +3 +1 +9 +1200 +20 +7$", text, re.M)
+    assert re.search(r"^far is away, next probe in [0-9]+d: 451 4\.4\.1 refused\\u\{1B\}\[2J$", text, re.M)
+    assert "\nasked is away, a probe is out: 554 no\n" in text
+    assert "\ntired is spared, because it asked for it: a mail each 4.0s\n" in text
+    assert "\nweary is spared, because it asked for it: 3 at a time\n" in text and "\nhub is" not in text
 
 
 def test_many_idle_workers_are_only_counted(mailctl, maild):
@@ -35,6 +53,7 @@ def test_many_idle_workers_are_only_counted(mailctl, maild):
 @pytest.mark.parametrize(("verb", "method", "reply"), [
     (["status"], "Status", STATUS), (["show", JOB], "Show", SHOWN),
     (["scale", "8"], "Scale", {"workers": 8, "previous": 4}),
+    (["relays"], "Relays", {"relays": STATUS["relays"]}),
     (["pause"], "Pause", {"paused": True, "was_paused": False}),
     (["resume"], "Resume", {"paused": False, "was_paused": True}),
     (["reload"], "Reload", {"changed": ["workers"], "restart_needed": []}),

@@ -40,7 +40,7 @@ def test_the_description_is_the_contract_and_parses(client):
     assert description.strip() == described()
     interface = varlink.Interface(description)
     methods = {name for name, member in interface.members.items() if type(member).__name__ == "_Method"}
-    assert methods == {"Status", "Scale", "Pause", "Resume", "List", "Show", "Reload"}
+    assert methods == {"Status", "Scale", "Pause", "Resume", "List", "Show", "Relays", "Reload"}
 
 
 def test_every_method_answers_as_described(client, running):
@@ -56,13 +56,15 @@ def test_every_method_answers_as_described(client, running):
         assert control.Resume() == {"paused": False, "was_paused": True}
         assert control.List()["jobs"] == []
         assert control.Show(name)["job"]["ref"] == "v"
+        [relay] = control.Relays()["relays"]
+        assert relay["transport"] == "maildir" and relay["breaker"] == "closed" and relay["delivered"] == 1
         assert control.Reload() == {"changed": [], "restart_needed": []}
 
 
 def test_the_reply_has_every_field_of_the_description_and_no_other(running):
     interface = varlink.Interface(described())
     for method, parameters in (("Status", {}), ("Pause", {}), ("Resume", {}), ("Scale", {"workers": 2}),
-                               ("List", {}), ("Reload", {})):
+                               ("List", {}), ("Relays", {}), ("Reload", {})):
         reply = running.control.call(method, **parameters)
         fields = interface.members[method].out_type.fields
         needed = {name for name, kind in fields.items() if type(kind).__name__ != "_Maybe"}

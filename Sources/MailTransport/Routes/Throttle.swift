@@ -6,8 +6,9 @@ import MailJob
 /// How many mails at a time a relay is given: as many as come, until it asks to be spared.
 ///
 /// A value without I/O. Each throttling reply halves the number, each good one adds a little, and so does time:
-/// additive increase, multiplicative decrease. Below one it means a pause after each mail: 1/4 is one mail, then three seconds
-/// of rest. Replies to mail that was sent before the last halving tell nothing new. Times are monotonic seconds.
+/// additive increase, multiplicative decrease. Below one it means a pause after each mail: 1/4 is one mail, then three
+/// seconds of rest. Replies to mail that was sent before the last halving tell nothing new. Times are monotonic
+/// seconds.
 package struct Throttle: Equatable, Sendable {
     /// One mail in about a minute.
     package static let limitMin = 1.0 / 64
