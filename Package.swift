@@ -28,8 +28,9 @@ let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio
 let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
-let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let tomlKit: Target.Dependency = .product(name: "TOMLKit", package: "TOMLKit")
 
 let package = Package(
@@ -41,8 +42,8 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: [
@@ -51,7 +52,7 @@ let package = Package(
 
         room("MailJob"),
         room("MailWire", ["MailJob"]),
-        room("MailMessage", ["MailJob"]),
+        room("MailMessage", ["MailJob", crypto, cryptoExtras]),
         room("MailSpool", ["MailJob", "CSQLite", nioCore]),
         room("Exposition"),
         room("Systemd", ["CSystemd"]),
@@ -74,10 +75,11 @@ let package = Package(
         .executableTarget(
             name: "mailctl", dependencies: ["MailJob", "MailWire", argumentParser], swiftSettings: settings),
 
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("MailJobTests", ["MailJob"]),
         tests("MailWireTests", ["MailJob", "MailWire"]),
-        tests("MailMessageTests", ["MailJob", "MailMessage"], exclude: ["judge.py"]),
-        tests("MailSpoolTests", ["MailJob", "MailSpool", nioCore]),
+        tests("MailMessageTests", ["MailJob", "MailMessage", crypto, cryptoExtras], exclude: ["judge.py"]),
+        tests("MailSpoolTests", ["MailJob", "MailSpool", "CSQLite", nioCore]),
         tests("ExpositionTests", ["Exposition"]),
         tests("SystemdTests", ["Systemd"]),
         tests(
@@ -86,8 +88,25 @@ let package = Package(
         tests(
             "MailTransportTests", ["MailJob", "MailTransport", nioCore, nioPosix, nioEmbedded, nioSSL],
             exclude: ["Certificates", "Dialogues"]),
-        tests("MailDispatchTests", ["MailJob", "MailSpool", "MailTransport", "MailDispatch", nioCore]),
-        tests("MailIntakeTests", ["MailJob", "MailWire", "MailIntake", nioCore]),
+        tests(
+            "MailDispatchTests",
+            [
+                "TestSupport", "MailJob", "MailSpool", "MailTransport", "MailTelemetry", "Systemd", "MailDispatch",
+                nioCore, nioPosix,
+            ]),
+        tests(
+            "MailIntakeTests",
+            [
+                "TestSupport", "MailJob", "MailWire", "MailSpool", "MailTelemetry", "Systemd", "MailIntake", nioCore,
+                nioPosix,
+            ]),
+        tests(
+            "MailControlTests",
+            [
+                "TestSupport", "MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", "Systemd",
+                "MailDispatch",
+                "MailControl", nioCore, nioPosix,
+            ]),
         tests("MailDaemonTests", ["MailJob", "MailTransport", "MailDaemon"]),
         tests("MailctlTests", ["mailctl", "MailWire"]),
     ]

@@ -1,4 +1,6 @@
+// maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
+
 // The parts of libsystemd that import into Swift as they are: the variadic
 // calls (sd_notifyf, sd_journal_send) do not, their plain siblings do.
 #include <systemd/sd-daemon.h>

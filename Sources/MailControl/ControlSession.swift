@@ -82,7 +82,7 @@ final class ControlSession: ChannelDuplexHandler {
         readOn(context)
     }
 
-    /// Closing at once would drop replies that the client was too slow to take: an empty write tells when all have left.
+    /// Closing at once would drop what the client was too slow to take: an empty write tells when all has left.
     private func hangUp(_ context: ChannelHandlerContext) {
         guard !isHangingUp else { return }
         isHangingUp = true

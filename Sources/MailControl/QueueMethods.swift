@@ -17,10 +17,13 @@ extension ControlMethods {
         let after = try parameters.optionalID("after") ?? JobID(raw: 0)
         let limit = try parameters.optionalInteger("limit", in: 1...Self.listMax) ?? Self.listDefault
         if state == .running { return listRunning(after, limit, answer) }
+        let now = subject.clock.now()
         read(answer) { reading throws(SpoolError) in
-            try reading.list(state: state, after: after, limit: limit + 1)
+            try reading.list(state: state, at: now, after: after, limit: limit + 1)
         } then: { records, running in
-            page(Array(records.prefix(limit)), hasMore: records.count > limit, running)
+            // A page that large bodies have filled ends early, and says where to go on.
+            let isFull = records.reduce(0) { $0 + $1.body.count } >= Limits.listBytesMax
+            return page(Array(records.prefix(limit)), hasMore: isFull || records.count > limit, running)
         }
     }
 

@@ -22,6 +22,8 @@ package struct Configuration: Equatable, Sendable {
     package var maildir: Maildir
     /// In the order of their names.
     package var relays: [RelaySettings] = []
+    /// In the order of the file.
+    package var dkim: [DKIMSettings] = []
 
     /// The defaults; `stateDirectory` holds every path where it is given.
     package init(hostname: String, stateDirectory: String? = nil) {

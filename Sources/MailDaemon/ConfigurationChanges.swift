@@ -40,7 +40,7 @@ extension Configuration {
             ("metrics.worker_label", "\(metrics.workerLabel)"),
             ("maildir.path", maildir.path),
         ]
-        return entries + relays.flatMap(\.entries)
+        return entries + relays.flatMap(\.entries) + dkim.enumerated().flatMap { $1.entries("dkim[\($0)]") }
     }
 
     private var limitEntries: [(String, String)] {
@@ -53,6 +53,19 @@ extension Configuration {
             ("limits.line_seconds_max", "\(limits.lineSecondsMax)"),
             ("limits.recipients_max", "\(limits.recipientsMax)"),
         ]
+    }
+}
+
+extension DKIMSettings {
+    /// A key that was exchanged shows as a change of what it comes from.
+    fileprivate func entries(_ name: String) -> [(String, String)] {
+        let entries = [
+            ("\(name).domain", domain), ("\(name).selector", selector), ("\(name).subdomains", "\(coversSubdomains)"),
+        ]
+        return switch source {
+        case .file(let path): entries + [("\(name).key_file", "\(path) \(key.record)")]
+        case .credential(let credential): entries + [("\(name).key_credential", "\(credential) \(key.record)")]
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 
 /// The names a configuration file may use.
 enum ConfigurationKeys {
-    /// Under `""` the keys before the first table; under `relay` those of each `[relay.NAME]`.
+    /// Under `""` the keys before the first table; under `relay` those of each `[relay.NAME]`, under `dkim` those of
+    /// each `[[dkim]]`.
     static let tables: [String: [String]] = [
         "": ["hostname", "workers", "log_level", "default_relay", "drain_seconds_max"],
         "sockets": ["submit", "control", "metrics"],
@@ -20,6 +21,7 @@ enum ConfigurationKeys {
             "tls_certificate", "tls_key", "user", "password_file", "password_credential", "token_file",
             "token_credential", "auth",
         ],
+        "dkim": ["domain", "selector", "key_file", "key_credential", "subdomains"],
     ]
 
     static let sections = tables.keys.filter { !$0.isEmpty }.sorted()
@@ -34,6 +36,7 @@ enum ConfigurationKeys {
         return switch other {
         case "": "\(name) before the first table"
         case "relay": "\(name) in [relay.NAME]"
+        case "dkim": "\(name) in [[dkim]]"
         default: "\(name) in [\(other)]"
         }
     }

@@ -19,6 +19,7 @@ extension Configuration {
         try reader.read(["metrics", "worker_label"], into: &configuration.metrics.workerLabel)
         try reader.readPath(["maildir", "path"], into: &configuration.maildir.path)
         try configuration.readRelays(reader)
+        try configuration.readDKIM(reader)
         return configuration
     }
 
@@ -99,6 +100,19 @@ extension Configuration {
             var problem = reader.error(["relay", relays[1].name], message)
             problem.key = "default_relay"
             throw problem
+        }
+    }
+
+    private mutating func readDKIM(_ reader: ConfigurationReader) throws(ConfigurationError) {
+        for index in 0..<(try reader.count(of: "dkim")) {
+            let settings = try DKIMSettings(reader, name: "dkim[\(index)]")
+            guard !dkim.contains(where: { ($0.domain, $0.selector) == (settings.domain, settings.selector) }) else {
+                // RFC 6376 §3.6.2.2: one name in DNS holds one key.
+                throw reader.error(
+                    ["dkim[\(index)]", "selector"],
+                    "\(settings.selector) of \(settings.domain) has a key already; each key has a selector of its own")
+            }
+            dkim.append(settings)
         }
     }
 }

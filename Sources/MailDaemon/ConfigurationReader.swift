@@ -50,6 +50,15 @@ struct ConfigurationReader {
         return table.keys
     }
 
+    /// How many `[[name]]` there are. The path of the first begins with `name[0]`, and so on.
+    func count(of name: String) throws(ConfigurationError) -> Int {
+        guard let value = node([name]) else { return 0 }
+        guard let array = value.array, array.allSatisfy({ $0.table != nil }) else {
+            throw error([name], "must be tables in double brackets: [[\(name)]]")
+        }
+        return array.count
+    }
+
     func read(_ path: [String], into value: inout Int, _ range: ClosedRange<Int>) throws(ConfigurationError) {
         guard let found = node(path) else { return }
         guard let number = found.int else { throw wrongType(path, "an integer", found) }
@@ -89,10 +98,19 @@ struct ConfigurationReader {
     private func node(_ path: [String]) -> TOMLValueConvertible? {
         var found: TOMLValueConvertible = root
         for name in path {
-            guard let next = found.table?[name] else { return nil }
+            guard let next = found.table?[name] ?? Self.element(name, of: found.table) else { return nil }
             found = next
         }
         return found
+    }
+
+    /// `name[3]` of an array of tables.
+    private static func element(_ name: String, of table: TOMLTable?) -> TOMLValueConvertible? {
+        guard name.hasSuffix("]"), let bracket = name.lastIndex(of: "["),
+            let index = Int(name[name.index(after: bracket)...].dropLast()),
+            let array = table?[String(name[..<bracket])]?.array, array.indices.contains(index)
+        else { return nil }
+        return array[index]
     }
 
     private func wrongType(_ path: [String], _ wanted: String, _ found: TOMLValueConvertible) -> ConfigurationError {

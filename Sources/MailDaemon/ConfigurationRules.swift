@@ -33,6 +33,10 @@ extension ConfigurationReader {
                 try refuseUnknown([name], in: "")
                 continue
             }
+            if name == "dkim" {
+                try refuseUnknownElementKeys(name)
+                continue
+            }
             for key in try names(in: [name]) ?? [] {
                 if name == "relay" {
                     try refuseUnknownRelayKeys(key)
@@ -40,6 +44,13 @@ extension ConfigurationReader {
                     try refuseUnknown([name, key], in: name)
                 }
             }
+        }
+    }
+
+    private func refuseUnknownElementKeys(_ name: String) throws(ConfigurationError) {
+        for index in 0..<(try count(of: name)) {
+            let path = ["\(name)[\(index)]"]
+            for key in try names(in: path) ?? [] { try refuseUnknown(path + [key], in: name) }
         }
     }
 

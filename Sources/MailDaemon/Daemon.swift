@@ -36,7 +36,7 @@ package struct Daemon {
     package func run() throws(DaemonFailure) {
         let clock = SystemClock()
         let began = clock.monotonic()
-        // First of all: every thread made from here on inherits the blocked signals, and only the main one waits for them.
+        // First of all: every thread made from here on inherits the blocked signals; only the main one waits for them.
         Signals.block()
         let configuration = try load()
         try prepareStateDirectory()

@@ -10,12 +10,19 @@ struct KeyLocator {
 
     init(_ text: String) {
         var table: [String] = []
+        var elements: [[String]: Int] = [:]
         var quote: String?
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             defer { quote = Self.openQuote(after: line, from: quote) }
             guard quote == nil else { continue }
             let start = line.drop { $0 == " " || $0 == "\t" }
-            if start.hasPrefix("[") {
+            if start.hasPrefix("[[") {
+                let path = Self.path(start.dropFirst(2), until: "]") ?? table
+                remember(path, index + 1)
+                table = path.dropLast() + path.suffix(1).map { "\($0)[\(elements[path, default: 0])]" }
+                elements[path, default: 0] += 1
+                remember(table, index + 1)
+            } else if start.hasPrefix("[") {
                 table = Self.path(start.drop { $0 == "[" }, until: "]") ?? table
                 remember(table, index + 1)
             } else if let key = Self.path(start, until: "=") {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailJob
+import MailMessage
 import MailTelemetry
 import MailTransport
 import MailWire
@@ -18,7 +19,8 @@ struct Kinds {
     /// - Parameter loop: the delivery loop.
     init(_ configuration: Configuration, on loop: any EventLoop, events: Events) throws(DaemonFailure) {
         let transport = try Self.mailTransport(configuration, on: loop, events: events)
-        email = EmailKind(hostname: configuration.hostname, transport: transport)
+        email = EmailKind(
+            hostname: configuration.hostname, transport: transport, signer: DKIMSigner(configuration.dkim), loop: loop)
     }
 
     /// The chosen relay, or the Maildir where none is configured.

@@ -4,6 +4,7 @@
 import MailControl
 import MailDispatch
 import MailIntake
+import MailMessage
 import MailSpool
 import MailTelemetry
 import MailTransport
@@ -64,10 +65,12 @@ final class Reloader: Sendable {
         house.events.journal.level = Priority(new.logLevel)
         house.spool?.limits = SpoolLimits(new)
         let house = house
+        let signer = DKIMSigner(new.dkim)
         house.front.execute { house.intake?.apply(IntakeSettings(new)) }
         let bound = transport.map { UnsafeTransfer($0) }
         house.delivery.execute {
             if let bound { house.kinds.email.replace(bound.value) }
+            house.kinds.email.replace(signer)
             house.dispatcher?.apply(DispatchSettings(new))
         }
         return ReloadOutcome(changed: changes.changed, restartNeeded: changes.restartNeeded)

@@ -105,7 +105,7 @@ extension Dispatcher {
 }
 
 extension WaitingJob {
-    /// A job straight from its submission. Small bodies are copied, so that a few bytes do not hold a whole read's buffer.
+    /// A job straight from its submission. A small body is copied, so that it does not hold a whole read's buffer.
     init(_ job: Submission, _ id: JobID, of chunk: Chunk) {
         let at = chunk.bytes.readerIndex + job.range.lowerBound
         let body =

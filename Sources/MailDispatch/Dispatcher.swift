@@ -204,8 +204,8 @@ package final class Dispatcher: @unchecked Sendable {
 
     // MARK: Drain
 
-    /// Begins no more jobs; `done` once the last one in hand has ended, or at the deadline with the number of those that
-    /// are left to the next start.
+    /// Begins no more jobs; `done` once the last one in hand has ended, or at the deadline with the number of those
+    /// that are left to the next start.
     package func drain(seconds: Double, done: @escaping @Sendable (_ givenBack: Int) -> Void) {
         loop.assertInEventLoop()
         isDraining = true

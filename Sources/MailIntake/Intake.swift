@@ -191,7 +191,7 @@ package final class Intake: @unchecked Sendable {
 
     func timedOut(_ conversation: Conversation) {
         events.clientRefused(reason: WireErrorName.timeout.rawValue)
-        let message = "the line was not whole after \(settings.lineSecondsMax) seconds"
+        let message = "the line was not whole after limits.line_seconds_max"
         conversation.end(with: WireError(.timeout, message))
     }
 

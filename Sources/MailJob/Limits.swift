@@ -62,6 +62,9 @@ package enum Limits {
     /// … but a day of a busy relay would outgrow the queue, so never more than these.
     package static let historyJobsMax = 1_000_000
 
+    /// Bodies that one page of a list may hold in memory: a page is for people.
+    package static let listBytesMax = 16 << 20
+
     // MARK: Dispatch
 
     package static let workersMax = 1024
@@ -74,7 +77,8 @@ package enum Limits {
 
     // MARK: SMTP
 
-    /// RFC 5321 §4.5.3.1.5: a reply line has at most 512 octets; servers that say more are common, without bound they are not.
+    /// RFC 5321 §4.5.3.1.5: a reply line has at most 512 octets; servers that say more are common, those without any
+    /// bound are not.
     package static let replyLineBytesMax = 4096
     package static let replyLinesMax = 256
     /// Kept open after the last message, below the five minutes at which RFC 5321 §4.5.3.2.7 lets a server hang up.

@@ -8,7 +8,7 @@ package struct Mailbox: Hashable, Sendable {
     package let displayName: String?
     /// As it goes over the wire: a dot-atom, or a quoted string with its quotes where no dot-atom says the same.
     package let localPart: String
-    /// A name in ASCII or UTF-8 as given, or a literal with its brackets.
+    /// A name in ASCII, A-labels in place of letters beyond it (RFC 5890 §2.3.2.1), or a literal with its brackets.
     package let domain: String
 
     /// RFC 5321 §4.1.2 Mailbox: goes between the angle brackets of MAIL and RCPT.

@@ -94,7 +94,7 @@ struct MailboxReader {
         let result = Mailbox(
             displayName: name, localPart: String(decoding: local, as: UTF8.self), domain: try self.domain(domain))
         // RFC 5321 §4.5.3.1.3: a path has at most 256 octets with its angle brackets.
-        guard local.count + 1 + domain.count <= Limits.addressBytesMax else {
+        guard local.count + 1 + result.domain.utf8.count <= Limits.addressBytesMax else {
             throw fault("is longer than \(Limits.addressBytesMax) octets")
         }
         return result
@@ -165,12 +165,24 @@ struct MailboxReader {
 
     private func domain(_ domain: ArraySlice<UInt8>) throws(MailboxError) -> String {
         guard domain.first != 0x5B else { return try literal(domain) }
+        try checkLabels(domain)
+        let ascii: String
+        do throws(IDNAError) {
+            ascii = try IDNA.ascii(String(decoding: domain, as: UTF8.self))
+        } catch {
+            throw fault(error.reason)
+        }
+        // The mapping brings lengths of its own, and dots and signs that were full-width before.
+        if domain.contains(where: { $0 >= 0x80 }) { try checkLabels(Array(ascii.utf8)[...]) }
+        return ascii
+    }
+
+    private func checkLabels(_ domain: ArraySlice<UInt8>) throws(MailboxError) {
         // RFC 5321 §4.5.3.1.2
         guard domain.count <= Limits.domainBytesMax else {
             throw fault("has a domain of more than \(Limits.domainBytesMax) octets")
         }
         for label in domain.split(separator: 0x2E, omittingEmptySubsequences: false) { try checkLabel(label) }
-        return String(decoding: domain, as: UTF8.self)
     }
 
     /// RFC 1035 §2.3.1 and RFC 5890 §2.3.1: letters, digits, inner hyphens; or UTF-8.

@@ -40,7 +40,7 @@ extension MessageWriter {
 
     private mutating func append(_ mailbox: Mailbox) {
         let address = mailbox.address
-        if !address.utf8.allSatisfy({ $0 < 0x80 }) { hasUTF8Address = true }
+        if mailbox.needsSMTPUTF8 { hasUTF8Address = true }
         guard let name = mailbox.displayName else {
             foldBefore(address.utf8.count)
             append(0x20)

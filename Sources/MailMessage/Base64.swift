@@ -28,6 +28,29 @@ enum Base64 {
         }
         return written
     }
+
+    /// On one line.
+    static func text(_ octets: [UInt8]) -> String {
+        String(unsafeUninitializedCapacity: (octets.count + 2) / 3 * 4) { line in
+            octets.withUnsafeBufferPointer { encode($0, into: line) }
+        }
+    }
+
+    /// nil for what is no base64; padding and blanks at the end may be missing or there.
+    static func decode(_ text: String) -> [UInt8]? {
+        var octets: [UInt8] = []
+        var (bits, count): (UInt32, Int) = (0, 0)
+        for byte in text.utf8 where byte != 0x3D && byte != 0x20 {
+            guard let value = (0..<64).first(where: { alphabet.utf8Start[$0] == byte }) else { return nil }
+            bits = bits << 6 | UInt32(value)
+            count += 6
+            if count >= 8 {
+                count -= 8
+                octets.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
+            }
+        }
+        return octets
+    }
 }
 
 extension MessageWriter {

@@ -42,7 +42,7 @@ package final class Doorbell<Work>: @unchecked Sendable {
         if ring { pthread_cond_signal(condition) }
     }
 
-    /// Swaps what has gathered for `empty`, once there is something or `seconds` have passed (nil: however long it takes).
+    /// Swaps what has gathered for `empty`, once there is something or `seconds` have passed (nil: however long).
     package func takeAll(leaving empty: Work, within seconds: Double?) -> Work {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
@@ -50,7 +50,8 @@ package final class Doorbell<Work>: @unchecked Sendable {
         if let seconds { deadline = Self.deadline(in: seconds) }
         while isEmpty {
             isWaiting = true
-            let result = seconds == nil
+            let result =
+                seconds == nil
                 ? pthread_cond_wait(condition, mutex) : pthread_cond_timedwait(condition, mutex, &deadline)
             if result == ETIMEDOUT { break }
         }

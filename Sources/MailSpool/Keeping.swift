@@ -27,8 +27,12 @@ package protocol Keeping: AnyObject {
     var opened: OpenedSpool { get }
     /// Bytes it takes on disk; may be asked on any thread.
     var storedBytes: @Sendable () -> Int { get }
-    func commit(_ batch: Batch) throws(SpoolError)
-    /// Forgets finished jobs that ended before `time`, and the oldest of those above `jobsMax`; a bounded number a call.
+    /// A settlement of a job that is not there (it was settled before) changes nothing, and must not keep the rest of
+    /// the batch from the disk.
+    /// - Returns: the tally as it was written: the batch's, without such settlements.
+    @discardableResult
+    func commit(_ batch: Batch) throws(SpoolError) -> Tally
+    /// Forgets finished jobs that ended before `time`, and the oldest of those above `jobsMax`; a bounded number each.
     /// - Returns: how many were forgotten.
     func prune(finishedBefore time: WallTime, jobsMax: Int, tally: Tally) throws(SpoolError) -> Int
     /// A reading side of its own, for another thread.
@@ -53,7 +57,7 @@ package struct OpenedSpool: Sendable {
 
 /// The asking side of a keeping; used by one thread alone, and never in the writer's way.
 package protocol Reading: AnyObject {
-    /// Ready jobs of one priority with an id above `after`, oldest first: at most `limit`, and no more once their bodies
+    /// Ready jobs of one priority with an id above `after`, oldest first: at most `limit`, no more once their bodies
     /// reach `bytesMax` (but at least one).
     func ready(priority: UInt8, after: JobID, limit: Int, bytesMax: Int) throws(SpoolError) -> [WaitingJob]
     /// Scheduled jobs whose time has come, the longest overdue first.
@@ -62,10 +66,19 @@ package protocol Reading: AnyObject {
     func dueCount(at time: WallTime, limit: Int) throws(SpoolError) -> Int
     /// When the first scheduled job after `time` is due.
     func nextDue(after time: WallTime) throws(SpoolError) -> WallTime?
-    /// Jobs with an id above `after`, oldest first. Without a state: all that are not finished.
-    func list(state: JobState?, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord]
+    /// Jobs with an id above `after`, oldest first: at most `limit`, and no more once their bodies reach
+    /// `Limits.listBytesMax` (but at least one). Without a state: all that are not finished. A scheduled job whose time
+    /// has come at `time` counts as ready.
+    func list(state: JobState?, at time: WallTime, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord]
     func show(_ id: JobID) throws(SpoolError) -> JobRecord?
     func close()
+}
+
+extension Reading {
+    /// By the state on disk alone.
+    package func list(state: JobState?, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord] {
+        try list(state: state, at: WallTime(milliseconds: 0), after: after, limit: limit)
+    }
 }
 
 /// A job as `list` and `show` need it.

@@ -93,7 +93,9 @@ final class SpoolWriter {
         for settlement in unsettled { batch.tally.move(settlement) }
         do throws(SpoolError) {
             if rows + unsettled.count + unset.count > 0 {
-                try keeping.commit(batch)
+                let written = try keeping.commit(batch)
+                if written != batch.tally { observer.spoolFailed(.failed(message: "a job was settled twice")) }
+                batch.tally = written
                 isWritable = true
             }
             taken(batch, rows: rows, seconds: clock.monotonic() - began)

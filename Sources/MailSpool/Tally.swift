@@ -37,4 +37,10 @@ package struct Tally: Equatable, Sendable {
         add(settlement.was, jobs: -1, bytes: -settlement.bytes)
         add(settlement.state, jobs: 1, bytes: settlement.bytes)
     }
+
+    /// Undoes `move`, for a settlement that found no job.
+    package mutating func moveBack(_ settlement: Settlement) {
+        add(settlement.state, jobs: -1, bytes: -settlement.bytes)
+        add(settlement.was, jobs: 1, bytes: settlement.bytes)
+    }
 }

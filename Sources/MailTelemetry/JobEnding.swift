@@ -12,11 +12,13 @@ struct JobEnding {
     /// Of the job's recipients, those that explain the state.
     let concerns: (Verdict) -> Bool
 
-    init(_ state: JobState) {
+    init(_ state: JobState, _ verdicts: [(recipient: String, verdict: Verdict)]) {
+        // Out of attempts or of time, nobody need have been rejected: then those who were put off explain it.
+        let hasRejected = state == .failed && verdicts.contains { $0.verdict.isRejected }
         switch state {
         case .delivered: self.init("delivered", .info, EventID.delivered) { $0.isDelivered }
         case .ready, .scheduled, .running: self.init("deferred", .notice, EventID.deferred) { !$0.isDelivered }
-        case .failed: self.init("failed", .warning, EventID.failed) { !$0.isDelivered }
+        case .failed: self.init("failed", .warning, EventID.failed) { hasRejected ? $0.isRejected : !$0.isDelivered }
         case .expired: self.init("expired", .warning, EventID.expired) { !$0.isDelivered }
         case .held: self.init("held", .warning, EventID.held) { !$0.isDelivered }
         case .cancelled: self.init("cancelled", .notice, EventID.cancelled) { _ in false }
@@ -34,6 +36,7 @@ struct JobEnding {
 }
 
 extension Verdict {
+    fileprivate var isRejected: Bool { if case .rejected = self { true } else { false } }
     fileprivate var isDelivered: Bool { if case .delivered = self { true } else { false } }
 }
 

@@ -81,7 +81,7 @@ extension Events {
             metrics.jobs.completed[kind][outcome].add()
             metrics.jobs.endToEnd[kind][outcome].observe(endToEndSeconds)
         }
-        let ending = JobEnding(state)
+        let ending = JobEnding(state, verdicts)
         journal.write(ending.priority) { line in
             line.tell(ending, of: job, verdicts, relay)
             line.identify(ending.id)

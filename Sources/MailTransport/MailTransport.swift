@@ -15,13 +15,20 @@ package struct Mail: Sendable {
     package let message: ByteBuffer
     /// The body has octets over 127 and needs 8BITMIME (RFC 6152).
     package let needs8BitMIME: Bool
+    /// The header has octets over 127, so that every recipient's server must offer SMTPUTF8 (RFC 6531 §3.1). Of the
+    /// envelope's addresses this says nothing.
+    package let needsSMTPUTF8: Bool
 
-    package init(job: JobID, sender: String, recipients: [String], message: ByteBuffer, needs8BitMIME: Bool) {
+    package init(
+        job: JobID, sender: String, recipients: [String], message: ByteBuffer, needs8BitMIME: Bool,
+        needsSMTPUTF8: Bool = false
+    ) {
         self.job = job
         self.sender = sender
         self.recipients = recipients
         self.message = message
         self.needs8BitMIME = needs8BitMIME
+        self.needsSMTPUTF8 = needsSMTPUTF8
     }
 }
 

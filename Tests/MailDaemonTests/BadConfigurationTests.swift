@@ -51,6 +51,11 @@ private let wrongTypes: [BadKey] = [
     BadKey("[metrics]\nworker_label = 1", 2, "metrics.worker_label", "must be true or false, not an integer"),
     BadKey("[maildir]\npath = 1", 2, "maildir.path", "must be a string"),
     BadKey("relay = 'a'", 1, "relay", "must be a table, not a string"),
+    BadKey("[dkim]\ndomain = 'a.b'", 1, "dkim", "must be tables in double brackets: [[dkim]]"),
+    BadKey("dkim = ['a.b']", 1, "dkim", "must be tables in double brackets: [[dkim]]"),
+    BadKey("[[dkim]]\ndomain = 1", 2, "dkim[0].domain", "must be a string, not an integer"),
+    BadKey("[[dkim]]\ndomain = 'a.b'\nselector = 1", 3, "dkim[0].selector", "must be a string"),
+    BadKey("[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = 1", 4, "dkim[0].key_file", "must be a string"),
     BadKey("relay.a = 'b'", 1, "relay.a", "must be a table, not a string"),
     BadKey("[relay.a]\nhost = 1", 2, "relay.a.host", "must be a string"),
     BadKey("[relay.a]\nhost = 'h'\nport = '25'", 3, "relay.a.port", "must be an integer"),
@@ -190,6 +195,25 @@ private let impossibleValues: [BadKey] = [
         "[relay.a]\nhost = 'h'\npassword = 'x'", 3, "relay.a.password",
         "no secret stands in this file, which others may read: use password_file"),
     BadKey("[relay.a]\nhost = 'h'\ntoken = 'x'", 3, "relay.a.token", "use token_file (a path) or token_credential"),
+    BadKey("workers = 1\n[[dkim]]\nselector = 's'", 2, "dkim[0].domain", "is missing"),
+    BadKey("[[dkim]]\ndomain = 'a.b'", 1, "dkim[0].selector", "is missing"),
+    BadKey("[[dkim]]\ndomain = 'a b'", 2, "dkim[0].domain", "must be a domain name such as example.org, not \"a b\""),
+    BadKey("[[dkim]]\ndomain = '☃.b'", 2, "dkim[0].domain", "must be a domain name"),
+    BadKey("[[dkim]]\ndomain = 'a.b'\nselector = 's_1'", 3, "dkim[0].selector", "must be letters, digits, hyphens"),
+    BadKey("[[dkim]]\ndomain = 'a.b'\nselector = 's'", 1, "dkim[0].key_file", "is missing, and key_credential too"),
+    BadKey(
+        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = '/k'\nkey_credential = 'k'", 5, "dkim[0].key_credential",
+        "excludes key_file"),
+    BadKey(
+        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = 'k'", 4, "dkim[0].key_file", "must be an absolute path"),
+    BadKey(
+        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = '/'", 4, "dkim[0].key_file", "/ is not a regular file"),
+    BadKey(
+        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_credential = '../k'", 4, "dkim[0].key_credential",
+        "must be the name of a systemd credential, without slashes, not \"../k\""),
+    BadKey(
+        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_credential = 'k'", 4, "dkim[0].key_credential",
+        "maild was given none"),
 ]
 
 private let unknownKeys: [BadKey] = [
@@ -204,6 +228,8 @@ private let unknownKeys: [BadKey] = [
     BadKey("workers = 'x'\n[limits]\nlines = 1", 3, "limits.lines", "is unknown"),
     BadKey("sockets = { submt = '/a' }", 1, "sockets.submt", "is unknown; did you mean submit?"),
     BadKey("sockets.submt = '/a'", 1, "sockets.submt", "is unknown; did you mean submit?"),
+    BadKey("[[dkim]]\n[[dkim]]\nselctor = 's'", 3, "dkim[1].selctor", "is unknown; did you mean selector?"),
+    BadKey("selector = 's'", 1, "selector", "is unknown; did you mean selector in [[dkim]]?"),
 ]
 
 private let syntax: [BadKey] = [

@@ -11,7 +11,9 @@ struct DispatcherTests {
     @Test("jobs are claimed by priority and then age")
     func order() async throws {
         let shop = try Shop(workers: 1, isPaused: true)
-        let ids = try await shop.submit([.init(priority: 4), .init(priority: 0), .init(priority: 9), .init(priority: 4)])
+        let ids = try await shop.submit([
+            .init(priority: 4), .init(priority: 0), .init(priority: 9), .init(priority: 4),
+        ])
         try await shop.settleDown()
         _ = try await shop.onLoop { $0.pause(false) }
         shop.kind.answerAll(HandKind.delivered)

@@ -4,6 +4,7 @@
 import MailDispatch
 import MailJob
 import MailSpool
+import TestSupport
 import Testing
 
 @Suite("The dispatcher when the spool is slow or sick", .timeLimit(.minutes(1)))

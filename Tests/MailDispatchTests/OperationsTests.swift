@@ -4,6 +4,7 @@
 import MailDispatch
 import MailJob
 import MailSpool
+import TestSupport
 import Testing
 
 @Suite("What operators do to the dispatcher", .timeLimit(.minutes(1)))

@@ -10,6 +10,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 import Systemd
+import TestSupport
 
 /// A clock that moves when it is told.
 final class HandClock: Clock {

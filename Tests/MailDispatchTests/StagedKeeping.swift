@@ -5,6 +5,7 @@ import Dispatch
 import MailJob
 import MailSpool
 import Synchronization
+import TestSupport
 
 /// The keeping in memory, with faults and delays that a test plays.
 final class StagedKeeping: Keeping, @unchecked Sendable {
@@ -33,9 +34,9 @@ final class StagedKeeping: Keeping, @unchecked Sendable {
     var opened: OpenedSpool { inner.opened }
     var storedBytes: @Sendable () -> Int { inner.storedBytes }
 
-    func commit(_ batch: Batch) throws(SpoolError) {
+    func commit(_ batch: Batch) throws(SpoolError) -> Tally {
         if stage.withLock({ $0.commitsFail }) { throw .unwritable(message: "as the test wants it") }
-        inner.commit(batch)
+        return inner.commit(batch)
     }
 
     func prune(finishedBefore time: WallTime, jobsMax: Int, tally: Tally) throws(SpoolError) -> Int {
@@ -85,11 +86,13 @@ private final class StagedReading: Reading {
         return jobs
     }
 
-    func dueCount(at time: WallTime, limit: Int) throws(SpoolError) -> Int { try inner.dueCount(at: time, limit: limit) }
+    func dueCount(at time: WallTime, limit: Int) throws(SpoolError) -> Int {
+        try inner.dueCount(at: time, limit: limit)
+    }
     func nextDue(after time: WallTime) throws(SpoolError) -> WallTime? { try inner.nextDue(after: time) }
 
-    func list(state: JobState?, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord] {
-        try inner.list(state: state, after: after, limit: limit)
+    func list(state: JobState?, at time: WallTime, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord] {
+        try inner.list(state: state, at: time, after: after, limit: limit)
     }
 
     func show(_ id: JobID) throws(SpoolError) -> JobRecord? { try inner.show(id) }

@@ -63,7 +63,9 @@ struct CheckedLinesTests {
 
     @Test(
         "blanks alone are no line",
-        arguments: [("", true), (" ", true), ("\r", true), (" \t\r", true), ("x", false), (" {}", false), ("\0", false)])
+        arguments: [
+            ("", true), (" ", true), ("\r", true), (" \t\r", true), ("x", false), (" {}", false), ("\0", false),
+        ])
     func blank(line: String, isBlank: Bool) {
         Array(line.utf8).withUnsafeBytes { #expect(CheckedLines.isBlank($0) == isBlank) }
     }

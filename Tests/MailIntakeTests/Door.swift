@@ -11,6 +11,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 import Systemd
+import TestSupport
 
 private struct NoLog: JournalSink {
     func write(_ records: UnsafeRawBufferPointer) {}
@@ -35,7 +36,7 @@ final class Door: Sendable {
             on: MultiThreadedEventLoopGroup.singleton.next(), spool: spool, schemas: [EmailSchema()],
             settings: settings, clock: SystemClock(), events: events)
         name = "maild-intake-\(getpid())-\(Self.count.add(1, ordering: .relaxed).newValue)"
-        try await intake.serve(Self.listen(name)).get()
+        try await intake.serve(AbstractSocket(name).listen()).get()
     }
 
     private final class Quiet: SpoolListener, SpoolObserver {
@@ -44,35 +45,8 @@ final class Door: Sendable {
         func committed(_ chunks: [Chunk], settled: [JobID]) {}
     }
 
-    struct Failed: Error {
-        var call: String
-        var code = errno
-    }
-
-    /// unix(7): a name in the abstract namespace leaves no file behind.
-    private static func address<Result>(
-        _ name: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
-    ) -> Result {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.dropFirst().copyBytes(from: name.utf8) }
-        let length = socklen_t(MemoryLayout<sa_family_t>.size + 1 + name.utf8.count)
-        return withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, length) }
-        }
-    }
-
-    private static func listen(_ name: String) throws -> CInt {
-        let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0)
-        guard address(name, { bind(descriptor, $0, $1) }) == 0 else { throw Failed(call: "bind") }
-        guard Glibc.listen(descriptor, 128) == 0 else { throw Failed(call: "listen") }
-        return descriptor
-    }
-
     func client() throws -> Client {
-        let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0)
-        guard Self.address(name, { connect(descriptor, $0, $1) }) == 0 else { throw Failed(call: "connect") }
-        return Client(descriptor)
+        Client(try AbstractSocket(name).connected())
     }
 
     func drain() -> Watched<Bool> {

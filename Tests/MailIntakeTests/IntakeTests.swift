@@ -61,7 +61,8 @@ struct IntakeTests {
         let answers = client.answers()
         #expect(
             answers.map { $0["error"]?.string ?? $0["state"]?.string } == [
-                "invalid_job", "ready", "parse_error", "ready", "queue_full", "parse_error", "queue_full", "parse_error",
+                "invalid_job", "ready", "parse_error", "ready", "queue_full", "parse_error", "queue_full",
+                "parse_error",
             ])
         #expect(answers.map { $0["ref"]?.string } == [nil, "1", nil, "2", "3", nil, "4", nil])
         #expect(answers[4]["retry_after"]?.int != nil && answers[4]["retryable"]?.bool == true)

@@ -31,7 +31,9 @@ struct AcceptanceTests {
         #expect(shown.uid == 4_000_000_000 && shown.dueAt == nil && shown.finishedAt == nil)
     }
 
-    @Test("chunks come back in order and their ids rise, across reopening and a clock set back", arguments: Shelf.Kind.allCases)
+    @Test(
+        "chunks come back in order and their ids rise, across reopening and a clock set back",
+        arguments: Shelf.Kind.allCases)
     func identifiers(_ kind: Shelf.Kind) async throws {
         let stage = try Stage(kind)
         var ids: [JobID] = []
@@ -54,7 +56,8 @@ struct AcceptanceTests {
         #expect(try await stage.list().map(\.id) == ids)
     }
 
-    @Test("past jobsMax the rest of a chunk is refused as full, and what ends makes room", arguments: Shelf.Kind.allCases)
+    @Test(
+        "past jobsMax the rest of a chunk is refused as full, and what ends makes room", arguments: Shelf.Kind.allCases)
     func jobsMax(_ kind: Shelf.Kind) async throws {
         var limits = SpoolLimits()
         limits.jobsMax = 3

@@ -15,7 +15,8 @@ struct FullDiskTests {
         var ids = try await stage.append([Draft(), Draft()]).keptIDs
         await keeping.limit(pages: 1, stage)
         let before = stage.spool.tally
-        let big = try await stage.append([Draft](repeating: Draft(body: String(repeating: "x", count: 9000)), count: 20))
+        let big = try await stage.append(
+            [Draft](repeating: Draft(body: String(repeating: "x", count: 9000)), count: 20))
         #expect(big.keptIDs == [] && big.refusals.count == 20)
         #expect(big.refusals.values.allSatisfy { if case .unwritable = $0 { true } else { false } })
         #expect(!stage.spool.isWritable && stage.probe.noted.errors.count == 1)
@@ -59,7 +60,9 @@ struct FullDiskTests {
         }
     }
 
-    @Test("whichever commit fails, what was answered is there and what was refused is not", arguments: Shelf.Kind.allCases)
+    @Test(
+        "whichever commit fails, what was answered is there and what was refused is not", arguments: Shelf.Kind.allCases
+    )
     func eachCommit(_ kind: Shelf.Kind) async throws {
         for failing in 1...7 {
             let disk = MoodyDisk()
@@ -160,7 +163,7 @@ struct FullDiskTests {
             #expect(try reading.list(state: nil, after: JobID(raw: 0), limit: 9).isEmpty)
         }
         batch.settlements = []
-        try keeping.commit(batch)
+        #expect(try keeping.commit(batch) == batch.tally)
         #expect(try reading.list(state: nil, after: JobID(raw: 0), limit: 9).map(\.id) == [JobID(raw: 1024)])
     }
 }

@@ -18,7 +18,9 @@ struct GroupCommitTests {
         return (stage, gate)
     }
 
-    @Test("all that came while the writer was busy is one commit, and one call for each sink", arguments: Shelf.Kind.allCases)
+    @Test(
+        "all that came while the writer was busy is one commit, and one call for each sink",
+        arguments: Shelf.Kind.allCases)
     func gathered(_ kind: Shelf.Kind) async throws {
         let (stage, gate) = try await Self.held(kind)
         let other = Probe()

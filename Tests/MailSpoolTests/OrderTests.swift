@@ -58,12 +58,26 @@ struct OrderTests {
             }
             #expect(found == TestClock.start + next)
         }
-        #expect(try await stage.ask { reading throws(SpoolError) in try reading.nextDue(after: TestClock.start + 40) } == nil)
+        #expect(
+            try await stage.ask { reading throws(SpoolError) in try reading.nextDue(after: TestClock.start + 40) }
+                == nil)
         for (time, limit, count) in [(9.0, 9, 0), (10, 9, 2), (35, 9, 4), (35, 3, 3), (99, 9, 5), (99, 0, 0)] {
             let found = try await stage.ask { reading throws(SpoolError) in
                 try reading.dueCount(at: TestClock.start + time, limit: limit)
             }
             #expect(found == count)
+        }
+    }
+
+    @Test("a scheduled job is listed as ready once its time has come", arguments: Shelf.Kind.allCases)
+    func listsDueAsReady(_ kind: Shelf.Kind) async throws {
+        let stage = try Stage(kind)
+        let ids = try await stage.append([Draft(), Draft(due: 10), Draft(due: 20)]).keptIDs
+        for (state, expected) in [(JobState.ready, [ids[0], ids[1]]), (.scheduled, [ids[2]])] {
+            let found = try await stage.ask { reading throws(SpoolError) in
+                try reading.list(state: state, at: TestClock.start + 15, after: JobID(raw: 0), limit: 9).map(\.id)
+            }
+            #expect(found == expected)
         }
     }
 

@@ -23,7 +23,8 @@ struct SQLiteRecoveryTests {
         #expect(try await stage.list().map(\.id) == Array(ids.dropFirst()))
     }
 
-    @Test("a file and its log copied in the middle, as a crash leaves them, hold all that was answered", arguments: 1...6)
+    @Test(
+        "a file and its log copied in the middle, as a crash leaves them, hold all that was answered", arguments: 1...6)
     func crashed(_ rounds: Int) async throws {
         let stage = try Stage(.sqlite)
         var expected: [JobID] = []
@@ -73,7 +74,9 @@ struct SQLiteRecoveryTests {
         let stage = try Stage(.sqlite)
         let ids = try await stage.append([Draft(kind: 0), Draft(kind: 1)]).keptIDs
         stage.spool.close()
-        for (kinds, found) in [(["webhook", "email"], [1, 0]), (["push", "email"], [1, 255]), (["email"], [0, 255])] {
+        for (kinds, found) in [
+            (["webhook", "email"], [1, 0]), (["push", "email"], [1, 255]), (["email"], [0, 255]),
+        ] {
             let keeping = try SQLiteKeeping(path: stage.shelf.path, kinds: kinds)
             defer { keeping.close() }
             let reading = try keeping.reading()

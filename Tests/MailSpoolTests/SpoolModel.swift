@@ -46,7 +46,8 @@ struct SpoolModel {
         let due = draft.due.map { TestClock.start + $0 }
         jobs.append(
             Job(
-                id: id, state: due == nil ? .ready : .scheduled, priority: draft.priority, body: draft.body, dueAt: due))
+                id: id, state: due == nil ? .ready : .scheduled, priority: draft.priority, body: draft.body, dueAt: due)
+        )
         lastID = id
     }
 

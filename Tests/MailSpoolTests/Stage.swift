@@ -94,7 +94,9 @@ final class Stage {
     func counted() async throws -> Tally {
         var tally = Tally()
         for record in try await list(limit: .max) { tally.add(record.state, jobs: 1, bytes: record.body.count) }
-        for state in JobState.allCases where state.isFinal { tally.finished += try await list(state, limit: .max).count }
+        for state in JobState.allCases where state.isFinal {
+            tally.finished += try await list(state, limit: .max).count
+        }
         return tally
     }
 }

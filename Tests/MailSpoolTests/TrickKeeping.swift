@@ -15,9 +15,9 @@ final class TrickKeeping: Keeping {
         self.before = before
     }
 
-    func commit(_ batch: Batch) throws(SpoolError) {
+    func commit(_ batch: Batch) throws(SpoolError) -> Tally {
         try before(batch)
-        try base.commit(batch)
+        return try base.commit(batch)
     }
 
     var opened: OpenedSpool { base.opened }

@@ -47,6 +47,12 @@ import Testing
         #expect(failed?.message == "\(Self.job) failed: gone@example.com by main: 550 5.1.1 no such user")
     }
 
+    @Test("a job that ran out of attempts names those that were put off")
+    func outOfAttempts() {
+        let failed = settled(.failed, [("later@example.com", .deferred(Reply(451, "4.7.1", "wait")))])
+        #expect(failed?.message == "\(Self.job) failed: later@example.com by main: 451 4.7.1 wait")
+    }
+
     @Test("many recipients are counted, not listed")
     func many() {
         let verdicts = (1...1000).map { ("r\($0)@example.com", Verdict.delivered(Reply(250))) }

@@ -208,6 +208,16 @@ struct DialogueMailTests {
         #expect(sender.verdicts == ["rejected 553", "rejected 553"])
     }
 
+    @Test("RFC 6531 §3.2: a header beyond ASCII needs SMTPUTF8 for every recipient, whatever their addresses")
+    func internationalHeader() {
+        let offered = Exchange(offering: ["SMTPUTF8"])
+        #expect(offered.submit(to: "b@example.com", needsUTF8: true) == "MAIL FROM:<a@example.org> SMTPUTF8\n")
+        let plain = Exchange.pipelined()
+        #expect(plain.submit(to: "b@example.com", "c@example.com", needsUTF8: true) == "")
+        #expect(plain.verdicts == ["rejected 553", "rejected 553"])
+        #expect(plain.settled.first?.verdicts[0].reply.enhanced == "5.6.7")
+    }
+
     @Test(
         "no address breaks out of its brackets",
         arguments: ["b@x> SIZE=1", "b@x\r\nDATA", "b@x\nDATA", "<b@x", "b\u{0}@x", "\"b@x", "\"b\\", ""])

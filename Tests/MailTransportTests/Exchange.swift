@@ -58,17 +58,20 @@ final class Exchange {
     @discardableResult
     func submit(
         from sender: String = "a@example.org", to recipients: String..., message: String = "hi\r\n",
-        needs8Bit: Bool = false
+        needs8Bit: Bool = false, needsUTF8: Bool = false
     ) -> String {
-        submit(sender, recipients, ByteBuffer(string: message), needs8Bit)
+        submit(sender, recipients, ByteBuffer(string: message), needs8Bit, needsUTF8)
     }
 
     @discardableResult
-    func submit(_ sender: String, _ recipients: [String], _ message: ByteBuffer, _ needs8Bit: Bool = false) -> String {
+    func submit(
+        _ sender: String, _ recipients: [String], _ message: ByteBuffer, _ needs8Bit: Bool = false,
+        _ needsUTF8: Bool = false
+    ) -> String {
         submittedCount += 1
         let mail = Mail(
             job: JobID(raw: submittedCount), sender: sender, recipients: recipients, message: message,
-            needs8BitMIME: needs8Bit)
+            needs8BitMIME: needs8Bit, needsSMTPUTF8: needsUTF8)
         dialogue.submit(Delivery(mail) { _ in })
         return sent()
     }

@@ -19,6 +19,8 @@ class Recorder:
         self.greetings = []
         self.envelopes = []
         """(sender, recipients, message as bytes)"""
+        self.smtputf8 = []
+        """Of each envelope, whether it asked for SMTPUTF8."""
 
     async def handle_EHLO(self, server, session, envelope, hostname, responses):
         self.greetings.append(hostname)
@@ -35,6 +37,7 @@ class Recorder:
         return reply or "250 2.1.5 ok"
 
     async def handle_DATA(self, server, session, envelope):
+        self.smtputf8.append(envelope.smtp_utf8)
         self.envelopes.append((envelope.mail_from, list(envelope.rcpt_tos), envelope.original_content))
         return "250 2.0.0 taken"
 
@@ -58,11 +61,11 @@ def server_context(certificate="server.pem"):
 class AioServer:
     """`options` are aiosmtpd's own."""
 
-    def __init__(self, replies=None, **options):
+    def __init__(self, replies=None, smtputf8=True, **options):
         self.recorder = Recorder(replies)
         self.port = free_port()
         self._controller = Controller(
-            self.recorder, hostname="127.0.0.1", port=self.port, enable_SMTPUTF8=True, **options)
+            self.recorder, hostname="127.0.0.1", port=self.port, enable_SMTPUTF8=smtputf8, **options)
 
     def settings(self, **more):
         return {"aio": {"host": "127.0.0.1", "port": self.port} | more}

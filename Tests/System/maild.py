@@ -22,18 +22,21 @@ NAMES = ("submit", "control", "metrics")
 
 
 def toml(settings):
-    """`settings` as TOML: plain values first, then a table for each dictionary, `relay` one level deeper."""
+    """`settings` as TOML: plain values first, then a table for each dictionary, `relay` one level deeper; a list of
+    dictionaries becomes tables in double brackets."""
     def value(thing):
         if isinstance(thing, bool):
             return "true" if thing else "false"
         return f'"{thing}"' if isinstance(thing, (str, Path)) else str(thing)
 
     def lines(table, path):
-        plain = [f"{key} = {value(thing)}" for key, thing in table.items() if not isinstance(thing, dict)]
+        plain = [f"{key} = {value(thing)}" for key, thing in table.items() if not isinstance(thing, (dict, list))]
         text = ([f"[{path}]"] if path and plain else []) + plain
         for key, thing in table.items():
             if isinstance(thing, dict):
                 text += lines(thing, f"{path}.{key}" if path else key)
+            for element in thing if isinstance(thing, list) else []:
+                text += [f"[[{key}]]"] + lines(element, "")
         return text
 
     return "\n".join(lines(settings, "")) + "\n"

@@ -36,13 +36,18 @@ package final class MemoryKeeping: Keeping, Sendable {
 
     package var storedBytes: @Sendable () -> Int { { 0 } }
 
-    package func commit(_ batch: Batch) {
+    @discardableResult
+    package func commit(_ batch: Batch) -> Tally {
         store.withLock { store in
-            for chunk in batch.chunks { chunk.forEachKept { store.append(chunk, $0, $1) } }
-            for settlement in batch.settlements { store.settle(settlement) }
-            for setting in batch.settings { store.settings[setting.name] = setting.value }
             store.tally = batch.tally
+            for chunk in batch.chunks { chunk.forEachKept { store.append(chunk, $0, $1) } }
+            for settlement in batch.settlements {
+                let isThere = store.jobs[settlement.id] != nil
+                if isThere { store.settle(settlement) } else { store.tally.moveBack(settlement) }
+            }
+            for setting in batch.settings { store.settings[setting.name] = setting.value }
             store.lastID = batch.lastID
+            return store.tally
         }
     }
 
@@ -120,10 +125,18 @@ private final class MemoryReading: Reading {
         jobs { $0.state == .scheduled && ($0.dueAt ?? time) > time }.compactMap(\.record.dueAt).min()
     }
 
-    func list(state: JobState?, after: JobID, limit: Int) -> [JobRecord] {
+    func list(state: JobState?, at time: WallTime, after: JobID, limit: Int) -> [JobRecord] {
         let all = keeping.read { $0.jobs.values.map(\.record) + $0.finished.values }
-        let records = all.filter { $0.id > after && (state == nil ? !$0.state.isFinal : $0.state == state) }
-        return Array(records.sorted { $0.id < $1.id }.prefix(limit))
+        let records = all.filter { record in
+            let isDue = record.state == .scheduled && (record.dueAt ?? time) <= time
+            let stands = isDue ? JobState.ready : record.state
+            return record.id > after && (state == nil ? !record.state.isFinal : stands == state)
+        }
+        var bytes = 0
+        return records.sorted { $0.id < $1.id }.prefix(limit).prefix { record in
+            defer { bytes += record.body.count }
+            return bytes < Limits.listBytesMax
+        }
     }
 
     func show(_ id: JobID) -> JobRecord? {

@@ -54,7 +54,8 @@ final class Database {
         let text = handle == nil ? String(cString: sqlite3_errstr(code)) : String(cString: sqlite3_errmsg(handle))
         let message = "\(path): \(text) (SQLite \(code), \(what.prefix(40)))"
         switch code & 0xFF {
-        case SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_PERM: return .unwritable(message: message)
+        case SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_PERM, SQLITE_BUSY:
+            return .unwritable(message: message)
         case SQLITE_CORRUPT, SQLITE_NOTADB: return .corrupt(message: message)
         default: return .failed(message: message)
         }

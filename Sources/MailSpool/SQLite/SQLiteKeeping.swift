@@ -31,7 +31,7 @@ struct KindNumbers {
 
 /// The spool in one SQLite file: WAL, synchronous=FULL, one writer.
 ///
-/// https://sqlite.org/wal.html and https://sqlite.org/pragma.html#pragma_synchronous: FULL syncs the log at each commit,
+/// https://sqlite.org/wal.html, https://sqlite.org/pragma.html#pragma_synchronous: FULL syncs the log at each commit,
 /// which is what "answered = on disk" rests on.
 package final class SQLiteKeeping: Keeping {
     package let opened: OpenedSpool
@@ -74,8 +74,8 @@ package final class SQLiteKeeping: Keeping {
         finishFirst = try database.prepare("INSERT INTO finished VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
         finishLater = try database.prepare(
             """
-            INSERT INTO finished VALUES (?1, ?2, ?3, ?4, ?5, ?6,
-            CAST(coalesce((SELECT history FROM jobs WHERE id = ?1), x'') || ?7 AS BLOB))
+            INSERT INTO finished SELECT ?1, ?2, ?3, ?4, ?5, ?6, CAST(coalesce(history, x'') || ?7 AS BLOB)
+            FROM jobs WHERE id = ?1
             """)
         delete = try database.prepare("DELETE FROM jobs WHERE id = ?")
         writeTally = try database.prepare(
@@ -103,11 +103,13 @@ package final class SQLiteKeeping: Keeping {
         return OpenedSpool(tally: tally, lastID: JobID(raw: row.integer(6)), node: node, settings: settings)
     }
 
-    package func commit(_ batch: Batch) throws(SpoolError) {
+    @discardableResult
+    package func commit(_ batch: Batch) throws(SpoolError) -> Tally {
         try begin.run()
         do throws(SpoolError) {
-            try write(batch)
+            let tally = try write(batch)
             try commitStatement.run()
+            return tally
         } catch {
             // A full disk may have rolled back by itself: https://sqlite.org/lang_transaction.html
             if database.isInTransaction { try? rollback.run() }
@@ -115,11 +117,13 @@ package final class SQLiteKeeping: Keeping {
         }
     }
 
-    private func write(_ batch: Batch) throws(SpoolError) {
+    private func write(_ batch: Batch) throws(SpoolError) -> Tally {
+        var tally = batch.tally
         for chunk in batch.chunks { try append(chunk) }
-        for settlement in batch.settlements { try settle(settlement) }
+        for settlement in batch.settlements where try !settle(settlement) { tally.moveBack(settlement) }
         for setting in batch.settings { try set(setting.name, setting.value) }
-        try write(batch.tally, lastID: batch.lastID)
+        try write(tally, lastID: batch.lastID)
+        return tally
     }
 
     private func append(_ chunk: Chunk) throws(SpoolError) {
@@ -136,7 +140,9 @@ package final class SQLiteKeeping: Keeping {
         try result.get()
     }
 
-    private func append(_ job: Submission, _ id: JobID, uid: UInt32, _ line: UnsafeRawBufferPointer) throws(SpoolError) {
+    private func append(
+        _ job: Submission, _ id: JobID, uid: UInt32, _ line: UnsafeRawBufferPointer
+    ) throws(SpoolError) {
         insert.bind(id.raw, 1)
         insert.bind(Int(job.dueAt == nil ? JobState.ready.rawValue : JobState.scheduled.rawValue), 2)
         insert.bind(Int(job.priority), 3)
@@ -149,10 +155,12 @@ package final class SQLiteKeeping: Keeping {
         try insert.run()
     }
 
-    private func settle(_ settlement: Settlement) throws(SpoolError) {
+    /// False where the job is not there any more.
+    private func settle(_ settlement: Settlement) throws(SpoolError) -> Bool {
         guard settlement.state.isFinal else { return try putBack(settlement) }
         // Only what is delivered at the first attempt has no history yet: an operator may cancel between two attempts.
         let isFirst = settlement.state == .delivered && settlement.attempts <= 1
+        if isFirst, try !remove(settlement.id) { return false }
         let finish = isFirst ? finishFirst : finishLater
         finish.bind(settlement.id.raw, 1)
         finish.bind(Int(settlement.state.rawValue), 2)
@@ -162,11 +170,17 @@ package final class SQLiteKeeping: Keeping {
         finish.bind(settlement.endedAt, 6)
         finish.bind(settlement.history, 7)
         try finish.run()
-        delete.bind(settlement.id.raw, 1)
-        try delete.run()
+        if isFirst { return true }
+        return try remove(settlement.id)
     }
 
-    private func putBack(_ settlement: Settlement) throws(SpoolError) {
+    private func remove(_ id: JobID) throws(SpoolError) -> Bool {
+        delete.bind(id.raw, 1)
+        try delete.run()
+        return database.changes > 0
+    }
+
+    private func putBack(_ settlement: Settlement) throws(SpoolError) -> Bool {
         putBack.bind(settlement.id.raw, 1)
         putBack.bind(Int(settlement.state.rawValue), 2)
         putBack.bind(settlement.dueAt, 3)
@@ -174,6 +188,7 @@ package final class SQLiteKeeping: Keeping {
         if let fates = settlement.fates { putBack.bind(fates.map(\.rawValue), 5) } else { putBack.bindNull(5) }
         putBack.bind(settlement.history, 6)
         try putBack.run()
+        return database.changes > 0
     }
 
     private func kindNumber(_ kind: UInt8) -> Int64 {

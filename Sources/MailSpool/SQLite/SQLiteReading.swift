@@ -14,7 +14,8 @@ final class SQLiteReading: Reading {
     private let dueFirst: Statement
     private let dueCounted: Statement
     private let listLive: Statement
-    private let listState: Statement
+    private let listReady: Statement
+    private let listScheduled: Statement
     private let listAside: Statement
     private let listFinished: Statement
     private let showLive: Statement
@@ -24,7 +25,9 @@ final class SQLiteReading: Reading {
         database = try Database(path: path)
         self.kinds = kinds
         try database.execute("PRAGMA query_only = ON; PRAGMA cache_size = -2048")
-        let waiting = "SELECT id, state, kind, priority, uid, attempts, attempts_max, expires, due, fates, body FROM jobs"
+        let waiting = """
+            SELECT id, state, kind, priority, uid, attempts, attempts_max, expires, due, fates, body FROM jobs
+            """
         let live = """
             SELECT id, state, kind, priority, uid, attempts, due, expires, NULL, body, history FROM jobs
             """
@@ -45,7 +48,10 @@ final class SQLiteReading: Reading {
         dueCounted = try database.prepare(
             "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = 1 AND due <= ? LIMIT ?)")
         listLive = try database.prepare("\(live) WHERE id > ?2 ORDER BY id LIMIT ?3")
-        listState = try database.prepare("\(live) WHERE state = ?1 AND id > ?2 ORDER BY id LIMIT ?3")
+        listReady = try database.prepare(
+            "\(live) WHERE (state = ?1 OR (state = 1 AND due <= ?4)) AND id > ?2 ORDER BY id LIMIT ?3")
+        listScheduled = try database.prepare(
+            "\(live) WHERE state = ?1 AND due > ?4 AND id > ?2 ORDER BY id LIMIT ?3")
         listAside = try database.prepare(
             "\(live) WHERE state >= 2 AND state = ?1 AND id > ?2 ORDER BY id LIMIT ?3")
         listFinished = try database.prepare("\(finished) WHERE state = ?1 AND id > ?2 ORDER BY id LIMIT ?3")
@@ -104,20 +110,26 @@ final class SQLiteReading: Reading {
         return try dueFirst.step() ? dueFirst.time(0) : nil
     }
 
-    func list(state: JobState?, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord] {
+    func list(state: JobState?, at time: WallTime, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord] {
         let statement =
             switch state {
             case .none: listLive
             case .held, .failed: listAside
             case .delivered, .cancelled, .expired: listFinished
-            case .ready, .scheduled, .running: listState
+            case .ready, .running: listReady
+            case .scheduled: listScheduled
             }
         defer { statement.reset() }
         if let state { statement.bind(Int(state.rawValue), 1) }
         statement.bind(after.raw, 2)
         statement.bind(limit, 3)
+        if state == .ready || state == .scheduled { statement.bind(time.milliseconds, 4) }
         var records: [JobRecord] = []
-        while try statement.step() { records.append(record(statement)) }
+        var bytes = 0
+        while bytes < Limits.listBytesMax, try statement.step() {
+            records.append(record(statement))
+            bytes += records.last?.body.count ?? 0
+        }
         return records
     }
 

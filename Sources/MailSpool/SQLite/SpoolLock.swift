@@ -6,7 +6,7 @@ import Glibc
 /// One daemon a spool: two would give the same ids and deliver the same jobs.
 ///
 /// flock(2) on a file beside the spool, because SQLite's own locks are held only during a transaction. The kernel takes
-/// the lock back however its holder ends. The file stays: removing it would let two hold locks on two files of one name.
+/// the lock back however its holder ends. The file stays: removing it would let two hold locks on files of one name.
 final class SpoolLock {
     private var descriptor: CInt
 

@@ -8,6 +8,7 @@ import NIOCore
 
 /// What an e-mail job becomes on the way out: who it goes to, and the message.
 struct ComposedEmail {
+    let job: JobID
     var sender: String
     /// All recipients, each once, in the order of the job: envelope, or To, Cc and Bcc.
     var recipients: [String]
@@ -24,6 +25,7 @@ struct ComposedEmail {
         } catch {
             throw ComposeError(field: error.field ?? "", reason: error.message)
         }
+        self.job = job
         // RFC 5322 §3.6.4: unique, and the same at every attempt for as long as the hostname is not changed.
         let messageID = "<\(job)@\(hostname)>"
         sender = try Self.address(fields.envelopeFrom ?? fields.from)

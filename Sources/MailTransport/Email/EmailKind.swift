@@ -9,13 +9,17 @@ import NIOCore
 package final class EmailKind: JobKind {
     package let type = "email"
     private let hostname: String
+    private let bench: SigningBench
     private var transport: any MailTransport
+    private var isClosed = false
     /// Transports of an earlier configuration that still finish their mail.
     private var leaving: [ObjectIdentifier: any MailTransport] = [:]
 
-    package init(hostname: String, transport: any MailTransport) {
+    /// - Parameter loop: the delivery loop.
+    package init(hostname: String, transport: any MailTransport, signer: DKIMSigner, loop: any EventLoop) {
         self.hostname = hostname
         self.transport = transport
+        bench = SigningBench(signer, loop: loop)
     }
 
     package func run(_ work: Work, done: @escaping (WorkResult) -> Void) {
@@ -27,11 +31,23 @@ package final class EmailKind: JobKind {
         }
         let fates = work.fates?.count == email.recipients.count ? work.fates : nil
         let open = email.recipients.indices.filter { isOpen($0, fates) }
+        bench.sign(email.message.bytes, at: work.job.time) { [self] signed in
+            let finish = { (outcome: Outcome) in done(WorkResult(email, fates, open, outcome)) }
+            switch signed {
+            case .success(let message): send(email, message, to: open, done: finish)
+            // RFC 3463 §3.4: X.3.0, some trouble of the system. Unsigned it would be taken for a forgery.
+            case .failure(let error): finish(.deferred(open.count, Reply(451, "4.3.0", "\(error)")))
+            }
+        }
+    }
+
+    private func send(_ email: ComposedEmail, _ message: ByteBuffer, to open: [Int], done: @escaping (Outcome) -> Void)
+    {
+        guard !isClosed else { return done(.deferred(open.count, Reply(451, "4.3.2", "maild is stopping"))) }
         let mail = Mail(
-            job: work.job, sender: email.sender, recipients: open.map { email.recipients[$0] },
-            message: ByteBuffer(bytes: email.message.bytes), needs8BitMIME: email.message.needs8BitMIME)
-        if email.message.needsSMTPUTF8 { return done(WorkResult(email, fates, open, .needsSMTPUTF8(mail))) }
-        transport.send(mail) { outcome in done(WorkResult(email, fates, open, outcome)) }
+            job: email.job, sender: email.sender, recipients: open.map { email.recipients[$0] }, message: message,
+            needs8BitMIME: email.message.needs8BitMIME, needsSMTPUTF8: email.message.needsSMTPUTF8)
+        transport.send(mail, done: done)
     }
 
     private func isOpen(_ recipient: Int, _ fates: [Fate]?) -> Bool {
@@ -46,8 +62,12 @@ package final class EmailKind: JobKind {
         close(old) {}
     }
 
+    /// A reload: what is composed from now on is signed by these keys.
+    package func replace(_ signer: DKIMSigner) { bench.signer = signer }
+
     package func close(done: @escaping () -> Void) {
-        close(transport, done)
+        isClosed = true
+        bench.close { [self] in close(transport, done) }
     }
 
     private func close(_ old: any MailTransport, _ done: @escaping () -> Void) {
@@ -62,10 +82,9 @@ package final class EmailKind: JobKind {
 }
 
 extension Outcome {
-    /// RFC 6531 §3.1: an address beyond ASCII needs SMTPUTF8 from end to end, which no transport offers yet.
-    fileprivate static func needsSMTPUTF8(_ mail: Mail) -> Outcome {
-        let reply = Reply(553, "5.6.7", "internationalised addresses are not supported")
-        return Outcome(verdicts: mail.recipients.map { _ in .rejected(reply) }, relay: "maild")
+    /// It never came to a transport.
+    fileprivate static func deferred(_ recipients: Int, _ reply: Reply) -> Outcome {
+        Outcome(verdicts: Array(repeating: .deferred(reply), count: recipients), relay: "maild")
     }
 }
 

@@ -31,6 +31,10 @@ struct Admission {
         if mail.needs8BitMIME && !capabilities.eightBitMIME {
             return Reply(554, "5.6.3", "the message has 8-bit content, and \(server) does not offer 8BITMIME")
         }
+        // RFC 6531 §3.2: nor a header with addresses beyond ASCII. RFC 3463 as extended by RFC 6531 §4.3: X.6.7.
+        if mail.needsSMTPUTF8 && !capabilities.smtpUTF8 {
+            return Reply(553, "5.6.7", "the message's header is not ASCII, and \(server) does not offer SMTPUTF8")
+        }
         return refusal(of: mail.sender, as: "sender", status: "5.1.7")
     }
 

@@ -75,9 +75,10 @@ struct Transaction {
         output.writeStaticString("\r\n")
     }
 
-    /// RFC 6531 §3.4: asked for only where an address needs it.
+    /// RFC 6531 §3.4: asked for only where an address or the header needs it.
     private var isInternational: Bool {
-        AddressForm(mail.sender) == .international || mail.recipients.contains { AddressForm($0) == .international }
+        mail.needsSMTPUTF8 || AddressForm(mail.sender) == .international
+            || mail.recipients.contains { AddressForm($0) == .international }
     }
 
     private func writeRecipient(_ index: Int, to output: inout ByteBuffer) {

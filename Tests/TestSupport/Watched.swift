@@ -4,7 +4,7 @@
 import Synchronization
 
 /// A value that tests wait for, without polling. A wait that a time limit cancels throws.
-final class Watched<Value: Sendable>: Sendable {
+package final class Watched<Value: Sendable>: Sendable {
     private struct Waiter {
         var isEnough: @Sendable (Value) -> Bool
         var continuation: CheckedContinuation<Value, any Error>
@@ -19,11 +19,11 @@ final class Watched<Value: Sendable>: Sendable {
 
     private let state: Mutex<State>
 
-    init(_ value: Value) { state = Mutex(State(value: value)) }
+    package init(_ value: Value) { state = Mutex(State(value: value)) }
 
-    var value: Value { state.withLock { $0.value } }
+    package var value: Value { state.withLock { $0.value } }
 
-    func change(_ body: @Sendable (inout Value) -> Void) {
+    package func change(_ body: @Sendable (inout Value) -> Void) {
         let ready: [(Waiter, Value)] = state.withLock { state in
             body(&state.value)
             let value = state.value
@@ -35,7 +35,7 @@ final class Watched<Value: Sendable>: Sendable {
     }
 
     @discardableResult
-    func until(_ isEnough: @escaping @Sendable (Value) -> Bool) async throws -> Value {
+    package func until(_ isEnough: @escaping @Sendable (Value) -> Bool) async throws -> Value {
         let number = state.withLock { state in
             state.count += 1
             return state.count

@@ -1,2 +1,0 @@
-// maild, the mail-job daemon
-// SPDX-License-Identifier: Apache-2.0
