@@ -25,8 +25,12 @@ final class Dock {
     let relay: SMTPRelay
     private var jobCount: Int64 = 0
 
-    init(connectionsMax: Int = 4, messagesPerConnectionMax: Int = 100) throws {
-        var configuration = RelayConfiguration(name: "mx", host: "mx.example", port: 25, ehloName: "client.example")
+    init(
+        connectionsMax: Int = 4, messagesPerConnectionMax: Int = 100, host: String = "mx.example",
+        login: LoginSettings? = nil
+    ) throws {
+        var configuration = RelayConfiguration(name: "mx", host: host, port: 25, ehloName: "client.example")
+        configuration.login = login
         configuration.connectionsMax = connectionsMax
         configuration.messagesPerConnectionMax = messagesPerConnectionMax
         let box = Box()
