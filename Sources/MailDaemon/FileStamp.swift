@@ -28,9 +28,10 @@ struct FileStamp: Equatable, Sendable {
 }
 
 extension Kinds {
-    /// Of the files that a relay reads once. Secrets are not among them: they are read at each login.
+    /// Of the files that relays read once. Secrets are not among them: they are read at each login.
     static func stamps(_ configuration: Configuration) -> [FileStamp] {
-        let files = configuration.chosenRelay?.tlsFiles ?? TLSFiles()
-        return [files.roots, files.certificate, files.key].compactMap { $0.map(FileStamp.init) }
+        configuration.usedRelays.map(\.tlsFiles).flatMap { files in
+            [files.roots, files.certificate, files.key].compactMap { $0.map(FileStamp.init) }
+        }
     }
 }

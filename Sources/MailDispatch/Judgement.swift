@@ -57,7 +57,8 @@ extension Settlement {
             history.reserveCapacity(160 + 128 * result.tried.count)
             AttemptRecord.write(
                 to: &history, at: began, milliseconds: Int(seconds * 1000), relay: result.relay, peer: result.peer,
-                tls: result.tls, sender: result.sender, ref: result.ref, tried: result.tried.lazy.map { ($0.recipient, $0.verdict) })
+                tls: result.tls, sender: result.sender, ref: result.ref,
+                tried: result.tried.lazy.map { ($0.recipient, $0.verdict) })
         }
         self.init(
             id: job.id, was: job.state, state: judgement.state, dueAt: judgement.dueAt, endedAt: now, kind: job.kind,

@@ -78,33 +78,33 @@ private let goodKeys: [GoodKey] = [
     GoodKey("default_relay = 'a'\n\(twoRelays)[[route]]\nsender_domain = ['x.example', '*.y.example']\nrelays = 'b'") {
         $0.routes.map(\.senderDomains) == [["x.example", "*.y.example"]] && $0.routes.map(\.relays) == [["b"]]
     },
-    GoodKey("[relay.a]\nhost = 'h'") { $0.chosenRelay?.tls == .required && $0.chosenRelay?.login == nil },
-    GoodKey("[relay.a]\nhost = 'localhost'") { $0.chosenRelay?.tls == .off },
-    GoodKey("[relay.a]\nhost = '::1'\nport = 587") { $0.chosenRelay?.tls == .off },
-    GoodKey("[relay.a]\nhost = 'h'\nport = 465") { $0.chosenRelay?.tls == .implicit },
-    GoodKey("[relay.a]\nhost = 'h'\ntls = 'opportunistic'") { $0.chosenRelay?.tls == .opportunistic },
-    GoodKey("[relay.a]\nhost = 'h'\ntls = 'off'") { $0.chosenRelay?.tls == .off },
-    GoodKey("[relay.a]\nhost = 'h'\nport = 465\ntls = 'required'") { $0.chosenRelay?.tls == .required },
-    GoodKey("[relay.a]\nhost = '127.0.0.1'\ntls = 'implicit'") { $0.chosenRelay?.tls == .implicit },
-    GoodKey("[relay.a]\nhost = 'h'\ntls_roots = '/r'") { $0.chosenRelay?.tlsFiles.roots == "/r" },
+    GoodKey("[relay.a]\nhost = 'h'") { $0.relays.first?.tls == .required && $0.relays.first?.login == nil },
+    GoodKey("[relay.a]\nhost = 'localhost'") { $0.relays.first?.tls == .off },
+    GoodKey("[relay.a]\nhost = '::1'\nport = 587") { $0.relays.first?.tls == .off },
+    GoodKey("[relay.a]\nhost = 'h'\nport = 465") { $0.relays.first?.tls == .implicit },
+    GoodKey("[relay.a]\nhost = 'h'\ntls = 'opportunistic'") { $0.relays.first?.tls == .opportunistic },
+    GoodKey("[relay.a]\nhost = 'h'\ntls = 'off'") { $0.relays.first?.tls == .off },
+    GoodKey("[relay.a]\nhost = 'h'\nport = 465\ntls = 'required'") { $0.relays.first?.tls == .required },
+    GoodKey("[relay.a]\nhost = '127.0.0.1'\ntls = 'implicit'") { $0.relays.first?.tls == .implicit },
+    GoodKey("[relay.a]\nhost = 'h'\ntls_roots = '/r'") { $0.relays.first?.tlsFiles.roots == "/r" },
     GoodKey("[relay.a]\nhost = 'h'\ntls_certificate = '/c'\ntls_key = '/k'") {
-        $0.chosenRelay?.tlsFiles.certificate == "/c" && $0.chosenRelay?.tlsFiles.key == "/k"
+        $0.relays.first?.tlsFiles.certificate == "/c" && $0.relays.first?.tlsFiles.key == "/k"
     },
     GoodKey("[relay.a]\nhost = 'h'\nuser = 'u'\npassword_file = '/p'") {
-        $0.chosenRelay?.login
+        $0.relays.first?.login
             == LoginSettings(user: "u", secret: SecretSource(kind: .password, place: .file("/p")))
     },
     GoodKey("[relay.a]\nhost = 'localhost'\nuser = 'u'\npassword_credential = 'p'\nauth = 'cram-md5'") {
-        $0.chosenRelay?.login
+        $0.relays.first?.login
             == LoginSettings(
                 user: "u", secret: SecretSource(kind: .password, place: .credential("p")), mechanism: .cramMD5)
     },
     GoodKey("[relay.a]\nhost = 'h'\nuser = 'u'\ntoken_file = '/t'\nauth = 'xoauth2'") {
-        $0.chosenRelay?.login
+        $0.relays.first?.login
             == LoginSettings(user: "u", secret: SecretSource(kind: .token, place: .file("/t")), mechanism: .xoauth2)
     },
     GoodKey("[relay.a]\nhost = 'h'\nuser = 'u'\ntoken_credential = 't'") {
-        $0.chosenRelay?.login
+        $0.relays.first?.login
             == LoginSettings(user: "u", secret: SecretSource(kind: .token, place: .credential("t")))
     },
     GoodKey("# only a comment\r\n\r\nworkers = 3\r\n") { $0.workers == 3 },

@@ -24,7 +24,7 @@ private final class Letterbox: MailTransport {
         done()
     }
 
-    var report: TransportReport { TransportReport(name: name, transport: "test", address: "") }
+    var reports: [TransportReport] { [TransportReport(name: name, transport: "test", address: "")] }
 }
 
 @Suite("E-mail jobs on their way to a transport")
