@@ -7,7 +7,7 @@ import MailJob
 package struct JobGroup: Hashable, Sendable {
     package var queue: UInt16
     package var uid: UInt32
-    /// Index into the daemon's list of kinds; `KindNumbers.unknown` for one that is not in it.
+    /// Index into the daemon's list of kinds; past its end for one that is not in it.
     package var kind: UInt8
 
     package init(queue: UInt16 = 0, uid: UInt32, kind: UInt8) {

@@ -41,13 +41,6 @@ final class SQLiteCounts {
         return (tally, JobID(raw: row.integer(1)))
     }
 
-    /// Several kinds that this daemon does not know are one group to it: from here on they are one on disk as well.
-    func mergeUnknown(_ tally: Tally) throws(SpoolError) {
-        let known = kinds.numbers.map(String.init).joined(separator: ", ")
-        try database.execute("DELETE FROM counts WHERE kind NOT IN (\(known))")
-        for (group, _) in tally.groups where group.kind == KindNumbers.unknown { try write(group, tally) }
-    }
-
     func write(_ tally: Tally, touched: Set<JobGroup>, lastID: JobID = JobID(raw: 0)) throws(SpoolError) {
         for group in touched { try write(group, tally) }
         writeTotal.bind(tally.finished, 1)

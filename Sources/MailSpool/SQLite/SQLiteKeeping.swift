@@ -46,7 +46,6 @@ package final class SQLiteKeeping: Keeping {
         appends = try SQLiteAppends(database, kinds: self.kinds, lanes: lanes, keys: keys)
         settlements = try SQLiteSettlements(database, kinds: self.kinds, keys: keys)
         changes = try SQLiteChanges(database, kinds: self.kinds, keys: keys)
-        try transaction { () throws(SpoolError) in try counts.mergeUnknown(opened.tally) }
     }
 
     private static func find(in database: Database, _ counts: SQLiteCounts) throws(SpoolError) -> OpenedSpool {
