@@ -123,7 +123,8 @@ extension WaitingJob {
             ? ByteBuffer(bytes: chunk.bytes.viewBytes(at: at, length: job.range.count) ?? ByteBufferView(ByteBuffer()))
             : chunk.bytes.getSlice(at: at, length: job.range.count) ?? ByteBuffer()
         self.init(
-            id: id, state: .ready, kind: job.kind, priority: job.priority, uid: chunk.uid, queue: job.queue, attempts: 0,
+            id: id, state: .ready, kind: job.kind, priority: job.priority, uid: chunk.uid, queue: job.queue,
+            attempts: 0,
             attemptsMax: job.attemptsMax, expiresAt: job.expiresAt, readyAt: id.time, fates: nil,
             isKeyed: job.key != nil, body: body)
     }

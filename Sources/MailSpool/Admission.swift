@@ -109,7 +109,8 @@ final class Admission {
         if known.digest == key.digest {
             chunk.repeats[index] = known.job
         } else {
-            chunk.refusals[index] = .conflict(message: "was used for another submission, which became job \(known.job.id)")
+            chunk.refusals[index] = .conflict(
+                message: "was used for another submission, which became job \(known.job.id)")
         }
         return true
     }

@@ -20,7 +20,8 @@ package enum SpoolError: Error, Equatable, Sendable {
 
     package var message: String {
         switch self {
-        case .full(let message), .quota(let message), .conflict(let message), .unwritable(let message), .corrupt(let message), .tooNew(let message),
+        case .full(let message), .quota(let message), .conflict(let message), .unwritable(let message),
+            .corrupt(let message), .tooNew(let message),
             .failed(let message):
             message
         }

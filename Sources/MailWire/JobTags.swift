@@ -10,7 +10,8 @@ enum JobTags {
     static let bytesMax = 64
 
     static func check(_ tags: JSONMember, in line: UnsafeRawBufferPointer) throws(WireError) {
-        let wanted = "must be a list of at most \(countMax) strings of 1 to \(bytesMax) letters, digits, \"-\", \"_\", \".\""
+        let wanted =
+            "must be a list of at most \(countMax) strings of 1 to \(bytesMax) letters, digits, \"-\", \"_\", \".\""
         guard tags.kind == .array else { throw .invalid("tags", wanted, not: tags.value, in: line) }
         var count = 0
         for element in tags.elements(in: line) {

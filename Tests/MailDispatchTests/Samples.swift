@@ -15,7 +15,8 @@ extension WaitingJob {
         let id = JobID(raw: id)
         return WaitingJob(
             id: id, state: dueAt == nil ? .ready : .scheduled, kind: 0, priority: UInt8(priority), uid: uid,
-            queue: queue, attempts: attempts, attemptsMax: attemptsMax, expiresAt: expiresAt, readyAt: dueAt ?? id.time, fates: nil,
+            queue: queue, attempts: attempts, attemptsMax: attemptsMax, expiresAt: expiresAt, readyAt: dueAt ?? id.time,
+            fates: nil,
             body: ByteBuffer(repeating: 0x20, count: bytes))
     }
 }

@@ -181,6 +181,6 @@ struct WindowModelTests {
         #expect(model.faults.isEmpty, "\(model.faults.prefix(3))")
         let wrong = model.wanted.filter { model.runs[$0.key] != $0.value }
         #expect(wrong.isEmpty)
-        #expect(model.mostAtHand <= 4 * Limits.windowJobsMax)
+        #expect(model.mostAtHand <= Limits.windowsJobsMax)
     }
 }

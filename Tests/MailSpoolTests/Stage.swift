@@ -37,7 +37,8 @@ final class Stage {
     /// An operator's verb.
     func change(_ order: ChangeOrder) async throws -> ChangeOutcome {
         let spool = spool
-        let result = await withCheckedContinuation { (done: CheckedContinuation<Result<ChangeOutcome, SpoolError>, Never>) in
+        let result = await withCheckedContinuation {
+            (done: CheckedContinuation<Result<ChangeOutcome, SpoolError>, Never>) in
             spool.change(order) { done.resume(returning: $0) }
         }
         return try result.get()
@@ -184,6 +185,7 @@ extension Settlement {
     ) {
         self.init(
             id: id, was: was, state: state, dueAt: due.map { TestClock.start + $0 }, endedAt: at, kind: 0, uid: uid,
-            queue: queue, isKeyed: isKeyed, attempts: attempts, fates: fates, history: Array(history.utf8), bytes: bytes)
+            queue: queue, isKeyed: isKeyed, attempts: attempts, fates: fates, history: Array(history.utf8), bytes: bytes
+        )
     }
 }

@@ -134,7 +134,8 @@ final class SQLiteWaiting {
             id: id, state: due == nil ? .ready : .scheduled, kind: kinds.index(of: row.integer(1)),
             priority: UInt8(clamping: row.integer(2)), uid: UInt32(truncatingIfNeeded: row.integer(3)),
             queue: UInt16(truncatingIfNeeded: row.integer(4)), attempts: Int(row.integer(5)),
-            attemptsMax: Int(row.integer(6)), expiresAt: WallTime(milliseconds: row.integer(7)), readyAt: due ?? id.time,
+            attemptsMax: Int(row.integer(6)), expiresAt: WallTime(milliseconds: row.integer(7)),
+            readyAt: due ?? id.time,
             fates: fates, isKeyed: row.integer(10) != 0, body: ByteBuffer(bytes: row.bytes(11)))
     }
 }
