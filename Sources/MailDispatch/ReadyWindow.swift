@@ -7,10 +7,10 @@ import NIOCore
 
 /// Ready jobs at hand, and where the rest is to be read: a bounded window on a queue that lives on disk.
 ///
-/// A value without I/O. Each lane (priority, queue and user) has its jobs in the order of age, and a cursor up to which
-/// the spool's ready jobs have been loaded. While a lane keeps up, committed jobs enter it straight from memory; once it
-/// is full it only remembers that there is more, and is filled by reading from its cursor. Scheduled jobs whose time has
-/// come enter the lanes by reads of their own (`DueReads`). Which lane is next is decided by `Turns`.
+/// A value without I/O. Each lane (priority, queue and user) has its jobs in the order of age, and a cursor up to
+/// which the spool's ready jobs have been loaded. While a lane keeps up, committed jobs enter it straight from memory;
+/// once it is full it only remembers that there is more, and is filled by reading from its cursor. Scheduled jobs whose
+/// time has come enter the lanes by reads of their own (`DueReads`). Which lane is next is decided by `Turns`.
 ///
 /// Reads and commits are told by different threads, each in its own order: a read may be told before a commit that it
 /// has seen, and after one that it has not.

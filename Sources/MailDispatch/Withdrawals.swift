@@ -50,7 +50,7 @@ struct Withdrawals {
         return false
     }
 
-    /// A read was told: that of a lane, or that for due jobs where `lane` is nil. Returns whether any job was let go of.
+    /// A read was told: that of a lane, or that for due jobs where `lane` is nil. Returns whether any job was let go.
     mutating func readEnded(lane: Int?) -> Bool {
         guard !leaving.isEmpty else { return false }
         for index in leaving.indices {

@@ -120,8 +120,8 @@ package protocol Reading: AnyObject {
     func ready(_ lane: Lane, after: JobID, limit: Int, bytesMax: Int) throws(SpoolError) -> [WaitingJob]
     /// Lanes in which ready jobs may wait.
     func readyLanes() throws(SpoolError) -> [Lane]
-    /// Scheduled jobs whose time has come, the longest overdue first. Of each lane at most `limit`, and no more once their
-    /// bodies reach its share of `bytesMax` (but at least one); of the lanes in `skipping` none.
+    /// Scheduled jobs whose time has come, the longest overdue first. Of each lane at most `limit`, and no more once
+    /// their bodies reach its share of `bytesMax` (but at least one); of the lanes in `skipping` none.
     func due(at time: WallTime, limit: Int, bytesMax: Int, skipping: Set<Lane>) throws(SpoolError) -> DueJobs
     /// How many scheduled jobs have their time come; counts no further than `limit`.
     func dueCount(at time: WallTime, limit: Int) throws(SpoolError) -> Int

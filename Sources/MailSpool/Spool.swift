@@ -104,8 +104,8 @@ package final class Spool: Sendable {
 
     package func set(_ name: String, to value: String?) { requests.put { $0.settings.append((name, value)) } }
 
-    /// An operator's verb, in a transaction of its own; `done` on the writer's thread, after it was told to the listener.
-    /// None of the jobs may be in a worker's hands, nor come there before `done`.
+    /// An operator's verb, in a transaction of its own; `done` on the writer's thread, after it was told to the
+    /// listener. None of the jobs may be in a worker's hands, nor come there before `done`.
     package func change(
         _ order: ChangeOrder, done: @escaping @Sendable (Result<ChangeOutcome, SpoolError>) -> Void
     ) {

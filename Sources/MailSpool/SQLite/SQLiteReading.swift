@@ -25,8 +25,8 @@ final class SQLiteReading: Reading {
             SELECT id, state, kind, priority, uid, queue, attempts, crashes, due, expires, NULL, body, history FROM jobs
             """
         let finished = """
-            SELECT id, state, kind, \(Limits.priorityDefault), uid, queue, attempts, 0, NULL, NULL, finished_at, x'', history
-            FROM finished
+            SELECT id, state, kind, \(Limits.priorityDefault), uid, queue, attempts, 0, NULL, NULL, finished_at, x'',
+            history FROM finished
             """
         listLive = try database.prepare("\(live) WHERE id > ?2 ORDER BY id LIMIT ?3")
         listReady = try database.prepare(

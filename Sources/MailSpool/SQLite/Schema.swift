@@ -15,8 +15,8 @@ enum Schema {
 
     static let steps: [String] = [one, two]
 
-    /// `jobs` holds what still needs its body; `finished` only the history of the rest. The usual job enters no index: it
-    /// is found by its rising id. Only exceptions are indexed.
+    /// `jobs` holds what still needs its body; `finished` only the history of the rest. The usual job enters no index:
+    /// it is found by its rising id. Only exceptions are indexed.
     private static let one = """
         CREATE TABLE jobs (
           id INTEGER PRIMARY KEY,
@@ -55,8 +55,8 @@ enum Schema {
         INSERT INTO settings VALUES ('node', abs(random() % \(JobID.step)));
         """
 
-    /// Queues, lanes, idempotency keys, crashes, and counts by group. The table is made anew, so that its body stays the
-    /// last column: what comes behind a long one is slow to reach.
+    /// Queues, lanes, idempotency keys, crashes, and counts by group. The table is made anew, so that its body stays
+    /// the last column: what comes behind a long one is slow to reach.
     private static let two = """
         CREATE TABLE queues (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
         INSERT INTO queues VALUES (0, 'default');
@@ -98,8 +98,8 @@ enum Schema {
         );
         INSERT INTO jobs (id, state, priority, kind, uid, lane, due, expires, attempts_max, attempts, fates, history, body)
           SELECT id, state, priority, kind, uid,
-          CASE WHEN priority = \(Limits.priorityDefault) AND uid = (SELECT value + 0 FROM settings WHERE name = 'main_uid')
-          THEN 0 ELSE (1 << 52) | (priority << 48) | uid END,
+          CASE WHEN priority = \(Limits.priorityDefault)
+          AND uid = (SELECT value + 0 FROM settings WHERE name = 'main_uid') THEN 0 ELSE (1 << 52) | (priority << 48) | uid END,
           due, expires, attempts_max, attempts, fates, history, body FROM jobs_one;
         DROP TABLE jobs_one;
         CREATE INDEX jobs_due ON jobs (lane, due, id) WHERE state = 1;
