@@ -71,6 +71,7 @@ final class Reloader: Sendable {
         house.delivery.execute {
             if let bound { house.kinds.email.replace(bound.value) }
             house.kinds.email.replace(signer)
+            house.checks.configuration = new
             house.dispatcher?.apply(DispatchSettings(new))
         }
         return ReloadOutcome(changed: changes.changed, restartNeeded: changes.restartNeeded)

@@ -122,6 +122,6 @@ final class Hearsay: SMTPObserver {
 
     func connected(tls: Bool) { words.append("connected") }
     func disconnected() { words.append("disconnected") }
-    func reply(_ stage: SMTPStage, code: Int) { replies.append("\(stage.rawValue) \(code)") }
+    func reply(_ stage: SMTPStage, _ reply: ServerReply) { replies.append("\(stage.rawValue) \(reply.code)") }
     func unreachable(_ reason: String) { words.append("unreachable: \(reason)") }
 }
