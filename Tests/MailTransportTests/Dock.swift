@@ -27,10 +27,11 @@ final class Dock {
 
     init(
         connectionsMax: Int = 4, messagesPerConnectionMax: Int = 100, host: String = "mx.example",
-        login: LoginSettings? = nil
+        login: LoginSettings? = nil, chunkBytesMax: Int = 1 << 20
     ) throws {
         var configuration = RelayConfiguration(name: "mx", host: host, port: 25, ehloName: "client.example")
         configuration.login = login
+        configuration.chunkBytesMax = chunkBytesMax
         configuration.connectionsMax = connectionsMax
         configuration.messagesPerConnectionMax = messagesPerConnectionMax
         let box = Box()
