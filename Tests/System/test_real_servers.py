@@ -5,13 +5,14 @@
 import re
 
 import pytest
+from aio_server import CERTIFICATES
 from servers import Dovecot, Exim, OpenSMTPD
 from submission import job
+from test_smtp_security import cause
 from test_smtp_servers import fates
 from waiting import until
 
-def trusted(server):
-    return {"host": "localhost", "tls": "required", "tls_roots": server.roots}
+TRUST = {"host": "localhost", "tls": "required", "tls_roots": CERTIFICATES / "authority.pem"}
 
 
 @pytest.fixture
@@ -58,19 +59,30 @@ def test_mail_arrives_whole_and_each_recipient_has_its_verdict(maild, server):
     assert bodies(server) == sorted([f".\n..\n.body {n}" for n in range(20)] + ["text"])
 
 
-@pytest.mark.parametrize("server", [Exim, OpenSMTPD], indirect=True)
+@pytest.mark.parametrize("server", [Exim], indirect=True)
 @pytest.mark.parametrize("auth", [None, "plain"])
 def test_mail_goes_by_starttls_and_login(maild, tmp_path, server, auth):
     more = {"auth": auth} if auth else {}
-    one = maild(relay={"it": trusted(server) | {"port": server.secure_port} | login(tmp_path, **more)}).start()
+    one = maild(relay={"it": TRUST | {"port": server.secure_port} | login(tmp_path, **more)}).start()
     [name] = submit(one, job())
     [attempt] = one.wait_for_state(name, "delivered")["history"]
     assert attempt["tls"] == "TLSv1.3"
     until(lambda: len(server.messages()) == 1, "it is delivered")
-    if isinstance(server, Exim):
-        # P=esmtpsa: encrypted and authenticated; A= by which login.
-        assert re.search(rf" <= .* P=esmtpsa .* A={'plain' if auth else 'cram'}:app ", server.log()), server.log()
+    # P=esmtpsa: encrypted and authenticated; A= by which login.
+    assert re.search(rf" <= .* P=esmtpsa .* A={'plain' if auth else 'cram'}:app ", server.log()), server.log()
     assert "s3cret" not in one.log()
+
+
+@pytest.mark.parametrize("server", [OpenSMTPD], indirect=True)
+@pytest.mark.parametrize("tls", ["required", "opportunistic"])
+def test_a_server_that_offers_starttls_and_cannot_do_it_gets_no_mail(maild, tmp_path, server, tls):
+    relay = TRUST | {"tls": tls, "port": server.port}
+    if tls == "opportunistic":
+        del relay["tls_roots"]
+    one = maild(relay={"it": relay}).start()
+    [name] = submit(one, job())
+    assert re.match(r"454 4\.7\.5 no TLS with localhost:\d+: .*alert", cause(one, name))
+    assert server.messages() == []
 
 
 @pytest.mark.parametrize("server", [Exim], indirect=True)
@@ -107,7 +119,7 @@ def test_what_is_to_be_ignored_is_not_used(maild, server):
 def test_dovecot_takes_mail_by_lmtp_with_a_verdict_for_each_recipient(maild, server, way):
     where = {
         "tcp": {"host": "127.0.0.1", "port": server.port}, "socket": {"socket": server.socket},
-        "tls": trusted(server) | {"port": server.port}}[way]
+        "tls": TRUST | {"port": server.port}}[way]
     one = maild(workers=2, retry={"first_seconds": 60}, relay={"dovecot": {"protocol": "lmtp"} | where}).start()
     boxes = ["a@example.com", "broken@example.com", "nobody@example.com", "b@example.com"]
     [mixed, *rest] = submit(one, job(to=boxes, content=".\n..\n"), *(job(subject=f"p{n}") for n in range(20)))
