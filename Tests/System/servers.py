@@ -1,12 +1,15 @@
 # maild, the mail-job daemon
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's Exim, OpenSMTPD and Dovecot, which cannot be installed beside Postfix: unpacked by scripts/install-deps into
-`.servers/tree`, each started in a root directory of its own that holds the same files by hard links."""
+"""Debian's Exim, OpenSMTPD, Dovecot and OpenDKIM, which cannot be installed beside Postfix, or ask a DNS that is no
+test's: unpacked by scripts/install-deps into `.servers/tree`, each started in a root directory of its own that holds the
+same files by hard links."""
 
+import json
 import mailbox
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -30,35 +33,35 @@ opensmtpq:x:9904:9904::/var/lib/opensmtpd/empty:/bin/false
 DEVICES = {"null": (1, 3), "zero": (1, 5), "random": (1, 8), "urandom": (1, 9)}
 
 
-class Server:
-    """`start` it, look into `messages`, `stop` it. A subclass has the command and writes its configuration."""
+class Root:
+    """A root directory of its own, in which programs run."""
 
-    command = []
     folders = ()
-    """Directories that it needs, with their owners."""
+    """Directories that they need, with their owners."""
 
-    def __init__(self):
-        self.port = free_port()
-        self.secure_port = free_port()
-        """There mail is taken only by STARTTLS and after a login as `app` with `s3cret`."""
-
-    def configure(self):
-        raise NotImplementedError
-
-    def start(self):
+    def make(self, name_server=None):
+        """`name_server`: the address that is asked for names."""
         self.root = Path(tempfile.mkdtemp(prefix="run-", dir=HOME))
         self.root.chmod(0o755)
         subprocess.run(["cp", "-al", *HOME.joinpath("tree").iterdir(), self.root], check=True)
         self._furnish()
-        self.configure()
-        self.process = subprocess.Popen(
-            [*([] if os.geteuid() == 0 else ["sudo"]), "chroot", self.root, *self.command],
-            stdin=subprocess.DEVNULL, stdout=open(self.root / "output", "wb"), stderr=subprocess.STDOUT)
-        until(self.is_ready, f"{type(self).__name__} listens", failed=lambda: self.process.poll() is not None)
+        self.write("etc/resolv.conf", f"nameserver {name_server}\n" if name_server else "")
         return self
 
-    def is_ready(self):
-        return is_listening(self.port) and is_listening(self.secure_port)
+    def command_line(self, *command):
+        return [*([] if os.geteuid() == 0 else ["sudo"]), "chroot", self.root, *command]
+
+    def run(self, *command, **options):
+        return subprocess.run(self.command_line(*command), capture_output=True, timeout=60, **options)
+
+    def remove(self):
+        as_root("rm", "-rf", self.root)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.remove()
 
     def _furnish(self):
         self.write("etc/passwd", PASSWD)
@@ -83,6 +86,32 @@ class Server:
         path.chmod(mode)
         as_root("chown", "root", path)
 
+
+class Server(Root):
+    """`start` it, look into `messages`, `stop` it. A subclass has the command and writes its configuration."""
+
+    command = []
+
+    def __init__(self):
+        self.port = free_port()
+        self.secure_port = free_port()
+        """There mail is taken only by STARTTLS and after a login as `app` with `s3cret`."""
+
+    def configure(self):
+        raise NotImplementedError
+
+    def start(self, name_server=None):
+        self.make(name_server)
+        self.configure()
+        self.process = subprocess.Popen(
+            self.command_line(*self.command), stdin=subprocess.DEVNULL, stdout=open(self.root / "output", "wb"),
+            stderr=subprocess.STDOUT)
+        until(self.is_ready, f"{type(self).__name__} listens", failed=lambda: self.process.poll() is not None)
+        return self
+
+    def is_ready(self):
+        return is_listening(self.port) and is_listening(self.secure_port)
+
     def messages(self, box="inbox"):
         """What is in a Maildir, whole."""
         folder = self.root / box
@@ -96,16 +125,30 @@ class Server:
         return "\n".join(path.read_text(errors="replace") for path in texts if path.is_file())
 
     def stop(self):
-        """Ends it by its process id; it takes its children along."""
+        """Ends it by its process id (sudo hands the signal on); it takes its children along."""
         if self.process.poll() is None:
-            as_root("sh", "-c", f"kill {self.leader}")
+            as_root("sh", "-c", f"kill {self.process.pid}")
         self.process.wait(timeout=20)
-        as_root("rm", "-rf", self.root)
+        self.remove()
 
-    @property
-    def leader(self):
-        """sudo hands a signal on that comes from elsewhere."""
-        return self.process.pid
+
+class NameServer:
+    """name_server.py with a zone: names to the text of their TXT records."""
+
+    address = "127.0.0.77"
+
+    def __init__(self, zone):
+        self.zone = zone
+
+    def __enter__(self):
+        program = [sys.executable, Path(__file__).with_name("name_server.py"), self.address, json.dumps(self.zone)]
+        self.process = subprocess.Popen(
+            [*([] if os.geteuid() == 0 else ["sudo"]), *program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self.process.stdout.readline() == b"listening\n", "the name server does not listen"
+        return self
+
+    def __exit__(self, *_):
+        self.process.communicate(timeout=20)
 
 
 class Exim(Server):
@@ -123,6 +166,7 @@ local_interfaces = <; 127.0.0.1.{port} ; 127.0.0.1.{secure}
 daemon_smtp_ports = {port}
 spool_directory = /spool
 log_file_path = /log/%slog
+log_selector = +dkim_verbose
 pid_file_path = /run/exim.pid
 deliver_drop_privilege = true
 never_users =
