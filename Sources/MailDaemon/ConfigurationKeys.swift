@@ -19,7 +19,7 @@ enum ConfigurationKeys {
         "relay": [
             "host", "port", "connections_max", "messages_per_connection_max", "idle_seconds_max", "messages_per_second",
             "tls", "tls_roots", "tls_certificate", "tls_key", "user", "password_file", "password_credential",
-            "token_file", "token_credential", "auth",
+            "token_file", "token_credential", "auth", "protocol", "socket", "ignore_extensions",
         ],
         "route": ["sender_domain", "recipient_domain", "relays"],
         "queue": ["weight", "concurrency_max"],

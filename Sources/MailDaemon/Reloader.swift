@@ -73,6 +73,7 @@ final class Reloader: Sendable {
             if let bound { house.kinds.email.replace(bound.value) }
             house.kinds.email.replace(signer)
             house.dispatcher?.apply(DispatchSettings(new, queues: queues))
+            house.checks.configuration = new
         }
         return ReloadOutcome(changed: changes.changed, restartNeeded: changes.restartNeeded)
     }
