@@ -50,6 +50,8 @@ let package = Package(
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
 
+        .target(name: "CProcess"),
+
         room("MailJob"),
         room("MailWire", ["MailJob"]),
         room("MailMessage", ["MailJob", crypto, cryptoExtras]),
@@ -59,7 +61,10 @@ let package = Package(
         room("MailTelemetry", ["MailJob", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1]),
         room(
             "MailTransport",
-            ["MailJob", "MailWire", "MailMessage", "MailTelemetry", nioCore, nioPosix, nioTLS, nioSSL, crypto]),
+            [
+                "MailJob", "MailWire", "MailMessage", "MailTelemetry", "CProcess", nioCore, nioPosix, nioHTTP1, nioTLS,
+                nioSSL, crypto,
+            ]),
         room("MailDispatch", ["MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", nioCore]),
         room("MailIntake", ["MailJob", "MailWire", "MailSpool", "MailTelemetry", nioCore, nioPosix]),
         room(

@@ -6,6 +6,7 @@ import MailDispatch
 import MailJob
 import MailSpool
 import MailTelemetry
+import MailWire
 import NIOCore
 import NIOPosix
 
@@ -15,23 +16,27 @@ package struct ControlSubject: Sendable {
     package var dispatcher: Dispatcher
     package var events: Events
     package var clock: any Clock
-    package var kinds: [String]
+    /// Of the daemon's kinds, in their order.
+    package var schemas: [any JobSchema]
     package var startedAt: WallTime
     /// Tells "running" or "draining".
     package var state: @Sendable () -> String
     /// Reads the configuration again; the answer may come on any thread.
     package var reload: @Sendable (@escaping @Sendable (Result<ReloadOutcome, ReloadFailure>) -> Void) -> Void
 
+    /// Of a kind by its number; nil for one that is in the spool and not in this daemon.
+    func schema(_ kind: UInt8) -> (any JobSchema)? { Int(kind) < schemas.count ? schemas[Int(kind)] : nil }
+
     package init(
-        spool: Spool, dispatcher: Dispatcher, events: Events, clock: any Clock, kinds: [String], startedAt: WallTime,
-        state: @escaping @Sendable () -> String,
+        spool: Spool, dispatcher: Dispatcher, events: Events, clock: any Clock, schemas: [any JobSchema],
+        startedAt: WallTime, state: @escaping @Sendable () -> String,
         reload: @escaping @Sendable (@escaping @Sendable (Result<ReloadOutcome, ReloadFailure>) -> Void) -> Void
     ) {
         self.spool = spool
         self.dispatcher = dispatcher
         self.events = events
         self.clock = clock
-        self.kinds = kinds
+        self.schemas = schemas
         self.startedAt = startedAt
         self.state = state
         self.reload = reload

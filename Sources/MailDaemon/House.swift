@@ -52,7 +52,7 @@ final class House: @unchecked Sendable {
         let level = Priority(configuration.logLevel)
         let journal = Journal(identifier: "maild", fieldPrefix: "MAILD_", level: level)
         events = Events(
-            kinds: Kinds.schemas.map(\.type), journal: journal, workerLabel: configuration.metrics.workerLabel,
+            kinds: Kinds.types(configuration), journal: journal, workerLabel: configuration.metrics.workerLabel,
             clock: clock)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         front = group.next()
@@ -68,7 +68,7 @@ final class House: @unchecked Sendable {
     /// Opens the spool, which recovers by itself, and sets the dispatcher to work on what it holds.
     func open(_ sockets: ListeningSockets) throws(DaemonFailure) {
         let keeping = try Self.attempt { () throws(SpoolError) in
-            try SQLiteKeeping(path: configuration.spool.path, kinds: Kinds.schemas.map(\.type))
+            try SQLiteKeeping(path: configuration.spool.path, kinds: kinds.all.map(\.type))
         }
         let found = keeping.opened
         let dispatcher = Dispatcher(
@@ -81,7 +81,8 @@ final class House: @unchecked Sendable {
                 keeping, clock: clock, limits: SpoolLimits(configuration), observer: observer, listener: dispatcher)
         }
         let intake = Intake(
-            on: front, spool: spool, schemas: Kinds.schemas, settings: IntakeSettings(configuration), clock: clock,
+            on: front, spool: spool, schemas: kinds.schemas(configuration), settings: IntakeSettings(configuration),
+            clock: clock,
             events: events)
         rooms = Rooms(spool: spool, dispatcher: dispatcher, intake: intake)
         events.recovered(jobs: found.tally.jobs)
@@ -122,7 +123,7 @@ final class House: @unchecked Sendable {
     private func subject(_ rooms: Rooms, _ reloader: Reloader) -> ControlSubject {
         ControlSubject(
             spool: rooms.spool, dispatcher: rooms.dispatcher, events: events, clock: clock,
-            kinds: Kinds.schemas.map(\.type), startedAt: startedAt,
+            schemas: kinds.schemas(configuration), startedAt: startedAt,
             state: { [weak self] in self?.state.withLock { $0.rawValue } ?? "stopping" },
             reload: { reloader.request($0) })
     }

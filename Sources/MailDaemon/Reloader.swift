@@ -59,18 +59,20 @@ final class Reloader: Sendable {
         let stamps = Kinds.stamps(new)
         let transport =
             new.ways != old.ways || stamps != house.tlsStamps
-            ? try Kinds.mailTransport(new, on: house.delivery, events: house.events) : nil
+            ? try Kinds.mailTransport(new, house.kinds.vault, on: house.delivery, events: house.events) : nil
+        let renewals = try house.kinds.renewals(new)
         house.configuration = new
         house.tlsStamps = stamps
         house.events.journal.level = Priority(new.logLevel)
         house.spool?.limits = SpoolLimits(new)
         let house = house
         let signer = DKIMSigner(new.dkim)
-        house.front.execute { house.intake?.apply(IntakeSettings(new)) }
+        house.front.execute { house.intake?.apply(IntakeSettings(new), schemas: house.kinds.schemas(new)) }
         let bound = transport.map { UnsafeTransfer($0) }
         house.delivery.execute {
             if let bound { house.kinds.email.replace(bound.value) }
             house.kinds.email.replace(signer)
+            for renewal in renewals { renewal.carryOut() }
             house.dispatcher?.apply(DispatchSettings(new))
         }
         return ReloadOutcome(changed: changes.changed, restartNeeded: changes.restartNeeded)

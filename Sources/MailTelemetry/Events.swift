@@ -20,6 +20,7 @@ package final class Events: Sendable {
     private let startedVersion = Mutex("")
     let refusedLines = Throttle()
     let clientRefusedLines = Throttle()
+    let awayLines = Throttle()
 
     /// - Parameters:
     ///   - kinds: names of the job kinds, for the `type` label. At least one.

@@ -15,6 +15,8 @@ package final class SMTPRelay: MailTransport {
     private let connector: Connector
     /// There wherever the configuration has TLS.
     let encryption: RelayTLS?
+    /// There where the login's secret comes from an endpoint.
+    let tokens: OAuthTokens?
     private let observer: (any SMTPObserver)?
 
     /// All connections, those being opened included, until they have ended.
@@ -36,12 +38,13 @@ package final class SMTPRelay: MailTransport {
 
     package init(
         _ configuration: RelayConfiguration, loop: any EventLoop, connector: Connector = .tcp,
-        encryption: RelayTLS? = nil, observer: (any SMTPObserver)? = nil
+        encryption: RelayTLS? = nil, tokens: OAuthTokens? = nil, observer: (any SMTPObserver)? = nil
     ) {
         self.configuration = configuration
         self.loop = loop
         self.connector = connector
         self.encryption = encryption
+        self.tokens = tokens
         self.observer = observer
     }
 
