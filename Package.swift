@@ -91,7 +91,10 @@ let package = Package(
             "MailTelemetryTests",
             ["MailJob", "MailTelemetry", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1, nioEmbedded]),
         tests(
-            "MailTransportTests", ["MailJob", "MailMessage", "MailTransport", nioCore, nioPosix, nioEmbedded, nioSSL],
+            "MailTransportTests",
+            [
+                "MailJob", "MailWire", "MailMessage", "MailTransport", nioCore, nioPosix, nioEmbedded, nioHTTP1, nioSSL,
+            ],
             exclude: ["Certificates", "Dialogues"]),
         tests(
             "MailDispatchTests",

@@ -62,10 +62,12 @@ struct WebURLTests {
     @Test(
         "a reference leads on from it",
         arguments: [
-            ("https://other.example/x", "https://other.example", "/x"), ("//other.example", "https://other.example", "/"),
+            ("https://other.example/x", "https://other.example", "/x"),
+            ("//other.example", "https://other.example", "/"),
             ("/y?z", "https://example.com:8443", "/y?z"), ("c", "https://example.com:8443", "/a/c"),
             ("?n=2", "https://example.com:8443", "/a/b?n=2"), ("#x", "https://example.com:8443", "/a/b?n=1"),
-            ("c:d", nil, ""), ("http://127.0.0.1/", "http://127.0.0.1", "/"), ("./c:d", "https://example.com:8443", "/a/./c:d"),
+            ("c:d", nil, ""), ("http://127.0.0.1/", "http://127.0.0.1", "/"),
+            ("./c:d", "https://example.com:8443", "/a/./c:d"),
         ] as [(String, String?, String)])
     func reference(_ text: String, _ origin: String?, _ target: String) throws {
         let base = try WebURL(parsing: "https://example.com:8443/a/b?n=1")
@@ -77,10 +79,13 @@ struct WebURLTests {
         "covers those whose path begins with its own, up to the end of a part",
         arguments: [
             ("https://a.example", "https://a.example/any", true), ("https://a.example/x", "https://a.example/x", true),
-            ("https://a.example/x", "https://a.example/x/y", true), ("https://a.example/x", "https://a.example/x?y", true),
-            ("https://a.example/x", "https://a.example/xy", false), ("https://a.example/x/", "https://a.example/x/y", true),
+            ("https://a.example/x", "https://a.example/x/y", true),
+            ("https://a.example/x", "https://a.example/x?y", true),
+            ("https://a.example/x", "https://a.example/xy", false),
+            ("https://a.example/x/", "https://a.example/x/y", true),
             ("https://a.example/x/", "https://a.example/x", false), ("https://a.example", "http://a.example/", false),
-            ("https://a.example", "https://a.example:444/", false), ("https://a.example", "https://a.example.org/", false),
+            ("https://a.example", "https://a.example:444/", false),
+            ("https://a.example", "https://a.example.org/", false),
         ])
     func covers(_ prefix: String, _ other: String, _ does: Bool) throws {
         #expect(try WebURL(parsing: prefix).covers(WebURL(parsing: other)) == does)

@@ -87,7 +87,8 @@ struct WebhookSchemaTests {
 @Suite("The fields of other kinds")
 struct OtherSchemaTests {
     @Test(
-        "exec", arguments: [
+        "exec",
+        arguments: [
             (#""program":"sms""#, "none"), (#""program":"sms","input":{"a":[1]}"#, "none"),
             (#""input":1"#, "invalid_job program: missing"),
             (#""program":"rm""#, #"invalid_job program: must be the NAME of an [exec.NAME], not "rm""#),
@@ -98,7 +99,8 @@ struct OtherSchemaTests {
     }
 
     @Test(
-        "noop", arguments: [
+        "noop",
+        arguments: [
             ("", "none"), (#","payload":{"a":1}"#, "none"), (#","verdict":"deferred","seconds":0.5"#, "none"),
             (#","verdict":"lost""#, #"invalid_job verdict: must be delivered, deferred or rejected, not "lost""#),
             (#","seconds":-1"#, "invalid_job seconds: must be a number of seconds from 0 to 3600, not -1"),

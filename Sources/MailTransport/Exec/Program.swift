@@ -154,8 +154,11 @@ private struct ProgramRun {
     }
 
     private mutating func keep(_ bytes: ArraySlice<UInt8>) {
-        output += bytes.suffix(Limits.keptTextBytesMax + 1)
-        let excess = output.count - Limits.keptTextBytesMax - 1
+        // Twice of what is kept: runs of blanks become one, and the first character may be torn.
+        let room = 2 * Limits.keptTextBytesMax
+        output += bytes.suffix(room)
+        let excess = output.count - room
+        isCut = isCut || excess > 0 || bytes.count > room
         if excess > 0 { output.removeFirst(excess) }
     }
 
@@ -184,7 +187,12 @@ private struct ProgramRun {
         while waitpid(process.pid, &status, 0) < 0, errno == EINTR {}
         let signal = Int(status & 0x7F)
         let exit: ProgramEnd.Cause = signal == 0 ? .exited(Int(status >> 8 & 0xFF)) : .killed(signal: signal)
-        return ProgramEnd(cause(exit), output: KeptText.line(output, keeping: .end))
+        return ProgramEnd(cause(exit), output: said)
+    }
+
+    private var said: String {
+        let text = KeptText.line(output, keeping: .end)
+        return isCut && !text.hasPrefix("…") ? "…\(text)" : text
     }
 
     /// One that ends well when it is told to, or just in time, has ended by itself.

@@ -38,6 +38,14 @@ package struct HTTPResponse: Sendable {
     /// Nothing of the body is missing.
     package var isWhole: Bool
     package var link: HTTPLink
+
+    package init(status: Int, headers: HTTPHeaders, body: [UInt8], isWhole: Bool, link: HTTPLink) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.isWhole = isWhole
+        self.link = link
+    }
 }
 
 /// How a server was reached.
@@ -46,6 +54,8 @@ package struct HTTPLink: Equatable, Sendable {
     package var peer: String?
     /// Such as `TLSv1.3`; nil in clear.
     package var tls: String?
+
+    package init() {}
 }
 
 /// Why there is no response.

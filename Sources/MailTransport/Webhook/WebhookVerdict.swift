@@ -20,7 +20,8 @@ package struct WebhookVerdict: Equatable {
     }
 
     private init(_ response: HTTPResponse, now: WallTime) {
-        let kept = KeptText.line(response.body, keeping: .beginning)
+        var kept = KeptText.line(response.body, keeping: .beginning)
+        if !response.isWhole, !kept.isEmpty, !kept.hasSuffix("…") { kept.append("…") }
         let phrase = HTTPResponseStatus(statusCode: response.status).reasonPhrase
         let reply = Reply(response.status, "", kept.isEmpty ? phrase : kept)
         switch response.status {
