@@ -3,8 +3,9 @@
 
 /// The names a configuration file may use.
 enum ConfigurationKeys {
-    /// Under `""` the keys before the first table; under `relay` those of each `[relay.NAME]`, under `route` and `dkim`
-    /// those of each `[[route]]` and `[[dkim]]`, under `webhook.NAME` and `exec.NAME` those of the tables below.
+    /// Under `""` the keys before the first table; under `relay` and `queue` those of each `[relay.NAME]` and
+    /// `[queue.NAME]`, under `route` and `dkim` those of each `[[route]]` and `[[dkim]]`, under `webhook.NAME` and
+    /// `exec.NAME` those of the tables below.
     static let tables: [String: [String]] = [
         "": ["hostname", "workers", "log_level", "default_relay", "drain_seconds_max"],
         "sockets": ["submit", "control", "metrics"],
@@ -32,6 +33,7 @@ enum ConfigurationKeys {
         "exec": ["concurrency_max"],
         "exec.NAME": ["command", "directory", "env", "seconds_max", "concurrency_max"],
         "noop": ["enabled"],
+        "queue": ["weight", "concurrency_max"],
         "dkim": ["domain", "selector", "key_file", "key_credential", "subdomains"],
     ]
 
@@ -46,7 +48,7 @@ enum ConfigurationKeys {
         guard let other = elsewhere.first else { return nil }
         return switch other {
         case "": "\(name) before the first table"
-        case "relay": "\(name) in [relay.NAME]"
+        case "relay", "queue": "\(name) in [\(other).NAME]"
         case "route", "dkim": "\(name) in [[\(other)]]"
         default: "\(name) in [\(other)]"
         }

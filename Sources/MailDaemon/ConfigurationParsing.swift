@@ -21,6 +21,9 @@ extension Configuration {
         try configuration.readRelays(reader)
         try configuration.readDKIM(reader)
         try configuration.readKinds(reader)
+        for name in try (reader.names(in: ["queue"]) ?? []).sorted() {
+            configuration.queues.append(try QueueSettings(reader, name: name))
+        }
         return configuration
     }
 

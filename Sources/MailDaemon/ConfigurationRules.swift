@@ -18,6 +18,8 @@ extension Configuration {
         static let relayConnections = 1...1024
         /// From one in a quarter of an hour to more than any relay takes.
         static let messagesPerSecond = 0.001...100_000.0
+        /// A thousandth of another's share, or a thousand times as much.
+        static let queueWeight = 0.001...1000.0
         static let million = 1_000_000
         static let billion = 1_000_000_000
         /// Seconds.
@@ -40,10 +42,10 @@ extension ConfigurationReader {
                 continue
             }
             for key in try names(in: [name]) ?? [] {
-                if name == "relay" {
-                    try refuseUnknownKeys(ofOne: "relay", key, as: "relay")
+                if name == "relay" || name == "queue" {
+                    try refuseUnknownKeys(of: key, in: name, as: name)
                 } else if ConfigurationKeys.tables["\(name).NAME"] != nil, isTable([name, key]) {
-                    try refuseUnknownKeys(ofOne: name, key, as: "\(name).NAME")
+                    try refuseUnknownKeys(of: key, in: name, as: "\(name).NAME")
                 } else {
                     try refuseUnknown([name, key], in: name)
                 }
@@ -59,12 +61,12 @@ extension ConfigurationReader {
 
     /// - Parameter table: as `ConfigurationKeys` calls it.
     private func refuseUnknownKeys(
-        ofOne section: String, _ name: String, as table: String
+        of name: String, in section: String, as table: String
     ) throws(ConfigurationError) {
         let path = [section, name]
         let allowed = name.utf8.allSatisfy { HostPort.isLetterOrDigit($0) || [0x2D, 0x2E, 0x5F].contains($0) }
         guard allowed, (1...63).contains(name.utf8.count) else {
-            let whose = section == "relay" ? "a relay's name" : "NAME in [\(section).NAME]"
+            let whose = section == table ? "a \(section)'s name" : "NAME in [\(table)]"
             throw error(path, "\(whose) has 1 to 63 letters, digits, hyphens, underscores or dots")
         }
         for key in try names(in: path) ?? [] {

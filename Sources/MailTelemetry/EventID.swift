@@ -36,4 +36,5 @@ enum EventID {
     static let tokenRefused: StaticString = "13536f1317334ac5bb7373134f97b3fc"
     static let refreshTokenNotKept: StaticString = "1661ab339355438393c08e355d56c89e"
     static let cancelled: StaticString = "3722c7e02eb136b3509596cd4743996b"
+    static let crashed: StaticString = "2ad4e1e084e8472a8ce7efa43ae08843"
 }
