@@ -51,6 +51,8 @@ let package = Package(
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
+        .target(name: "CProcess"),
+
         room("MailJob"),
         room("MailWire", ["MailJob"]),
         room("MailMessage", ["MailJob", crypto, cryptoExtras]),
@@ -60,7 +62,10 @@ let package = Package(
         room("MailTelemetry", ["MailJob", "Exposition", "Systemd", "CZlib", nioCore, nioPosix, nioHTTP1]),
         room(
             "MailTransport",
-            ["MailJob", "MailWire", "MailMessage", "MailTelemetry", nioCore, nioPosix, nioTLS, nioSSL, crypto]),
+            [
+                "MailJob", "MailWire", "MailMessage", "MailTelemetry", "CProcess", nioCore, nioPosix, nioHTTP1, nioTLS,
+                nioSSL, crypto,
+            ]),
         room("MailDispatch", ["MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", nioCore]),
         room("MailIntake", ["MailJob", "MailWire", "MailSpool", "MailTelemetry", nioCore, nioPosix]),
         room(
@@ -89,7 +94,10 @@ let package = Package(
                 "MailJob", "MailTelemetry", "Exposition", "Systemd", "CZlib", nioCore, nioPosix, nioHTTP1, nioEmbedded,
             ]),
         tests(
-            "MailTransportTests", ["MailJob", "MailMessage", "MailTransport", nioCore, nioPosix, nioEmbedded, nioSSL],
+            "MailTransportTests",
+            [
+                "MailJob", "MailWire", "MailMessage", "MailTransport", nioCore, nioPosix, nioEmbedded, nioHTTP1, nioSSL,
+            ],
             exclude: ["Certificates", "Dialogues"]),
         tests(
             "MailDispatchTests",

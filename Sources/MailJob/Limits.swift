@@ -103,4 +103,16 @@ package enum Limits {
     package static let connectionsPerRelayMax = 16
     package static let messagesPerConnectionMax = 1000
     package static let replyTextBytesMax = 512
+
+    // MARK: Other kinds of job
+
+    /// It is signed on the delivery loop, at some 400 MB a second: ten milliseconds at the most.
+    package static let webhookBodyBytesMax = 4 << 20
+    /// Servers take some 8 KB of header in all.
+    package static let headerNameBytesMax = 256
+    package static let headerValueBytesMax = 4096
+    /// What a webhook's server answers, or a program writes, as it is kept with the verdict: a message for people.
+    package static let keptTextBytesMax = 1024
+    /// A server that wants to be left alone for longer than a day is asked after a day.
+    package static let retryAfterSecondsMax = 86_400.0
 }

@@ -21,6 +21,7 @@ package final class Events: Sendable {
     package let failures = RecentFailures()
     let refusedLines = Throttle()
     let clientRefusedLines = Throttle()
+    let awayLines = Throttle()
 
     /// - Parameters:
     ///   - kinds: names of the job kinds, for the `type` label. At least one.
