@@ -31,4 +31,5 @@ enum EventID {
     static let breakerProbes: StaticString = "ab9d269c3dbc4cdba6e14d2b3742ce3f"
     static let breakerClosed: StaticString = "89c0f7a14784444a900276c8af5c1491"
     static let cancelled: StaticString = "3722c7e02eb136b3509596cd4743996b"
+    static let crashed: StaticString = "2ad4e1e084e8472a8ce7efa43ae08843"
 }
