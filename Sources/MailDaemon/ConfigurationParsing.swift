@@ -20,6 +20,7 @@ extension Configuration {
         try reader.readPath(["maildir", "path"], into: &configuration.maildir.path)
         try configuration.readRelays(reader)
         try configuration.readDKIM(reader)
+        try configuration.readKinds(reader)
         for name in try (reader.names(in: ["queue"]) ?? []).sorted() {
             configuration.queues.append(try QueueSettings(reader, name: name))
         }

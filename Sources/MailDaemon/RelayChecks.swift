@@ -10,10 +10,12 @@ import NIOPosix
 final class RelayChecks {
     /// As of the last reload.
     var configuration: Configuration
+    private let vault: TokenVault
     private let loop: any EventLoop
 
-    init(_ configuration: Configuration, on loop: any EventLoop) {
+    init(_ configuration: Configuration, _ vault: TokenVault, on loop: any EventLoop) {
         self.configuration = configuration
+        self.vault = vault
         self.loop = loop
     }
 
@@ -21,12 +23,14 @@ final class RelayChecks {
     func check(_ name: String, done: @escaping (CheckReport?) -> Void) {
         guard let settings = configuration.relays.first(where: { $0.name == name }) else { return done(nil) }
         let relay = RelayConfiguration(settings, ehloName: configuration.hostname)
-        guard relay.tls != .off else { return RelayCheck(relay, loop: loop).run(done: done) }
+        let tokens = vault.known(for: settings)
+        guard relay.tls != .off else { return RelayCheck(relay, loop: loop, tokens: tokens).run(done: done) }
         // The system's roots are a file of some size, and nothing else waits for this one.
         NIOThreadPool.singleton.runIfActive(eventLoop: loop) { try RelayTLS(relay) }
             .assumeIsolated().whenComplete { [loop] result in
                 switch result {
-                case .success(let encryption): RelayCheck(relay, loop: loop, encryption: encryption).run(done: done)
+                case .success(let encryption):
+                    RelayCheck(relay, loop: loop, encryption: encryption, tokens: tokens).run(done: done)
                 case .failure(let error): done(.unreadable(relay, "\(error)"))
                 }
             }

@@ -35,10 +35,10 @@ package enum Limits {
     package static let addressBytesMax = 254
     /// The app's own name for a job: an id or a URL, not a document.
     package static let refBytesMax = 256
-    /// RFC 3461 §4.4: an ENVID has at most 100 characters, encoded as xtext.
-    package static let envelopeIDBytesMax = 100
     /// An idempotency key: a UUID, a hash or an order's number.
     package static let keyBytesMax = 256
+    /// RFC 3461 §4.4: an ENVID has at most 100 characters, encoded as xtext.
+    package static let envelopeIDBytesMax = 100
     /// Header fields beside our own.
     package static let headersMax = 100
     /// RFC 5322 §2.1.1: a line has at most 998 octets without its CRLF.
@@ -103,4 +103,16 @@ package enum Limits {
     package static let connectionsPerRelayMax = 16
     package static let messagesPerConnectionMax = 1000
     package static let replyTextBytesMax = 512
+
+    // MARK: Other kinds of job
+
+    /// It is signed on the delivery loop, at some 400 MB a second: ten milliseconds at the most.
+    package static let webhookBodyBytesMax = 4 << 20
+    /// Servers take some 8 KB of header in all.
+    package static let headerNameBytesMax = 256
+    package static let headerValueBytesMax = 4096
+    /// What a webhook's server answers, or a program writes, as it is kept with the verdict: a message for people.
+    package static let keptTextBytesMax = 1024
+    /// A server that wants to be left alone for longer than a day is asked after a day.
+    package static let retryAfterSecondsMax = 86_400.0
 }

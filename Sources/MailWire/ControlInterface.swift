@@ -43,6 +43,7 @@ package enum ControlInterface {
         # at: RFC 3339 start of the attempt.
         type Attempt (at: string, seconds: float, relay: string, peer: ?string, tls: ?string, fates: []Fate)
 
+        # to: the recipients; of a webhook its server or hook, of an exec its program. from: of e-mail alone.
         type JobSummary (
           id: string,
           state: string,

@@ -20,6 +20,23 @@ package struct EmailSchema: JobSchema {
         for member in members { try check.take(member) }
         return try check.recipients()
     }
+
+    package func heading(_ job: JSONValue) -> JobHeading {
+        let envelope = job["envelope"]
+        var heading = JobHeading()
+        heading.sender = envelope?["from"]?.string ?? job["from"]?.string
+        heading.recipients = Self.addresses(envelope?["to"])
+        if heading.recipients.isEmpty {
+            heading.recipients = ["to", "cc", "bcc"].flatMap { Self.addresses(job[$0]) }
+        }
+        heading.subject = job["subject"]?.string
+        return heading
+    }
+
+    private static func addresses(_ value: JSONValue?) -> [String] {
+        if let one = value?.string { return [one] }
+        return value?.array?.compactMap(\.string) ?? []
+    }
 }
 
 /// One e-mail under judgement: what of it has been seen.
@@ -97,7 +114,7 @@ private struct EmailCheck {
 
 extension WireError {
     /// `subject: must be a string, not 5`
-    static func mustBe(
+    package static func mustBe(
         _ what: String, _ field: String, _ member: JSONMember, in line: UnsafeRawBufferPointer
     ) -> WireError {
         .invalid(field, "must be \(what)", not: member.value, in: line)

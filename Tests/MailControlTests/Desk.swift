@@ -55,7 +55,7 @@ final class Desk: Sendable {
 
     private func subject(_ events: Events) -> ControlSubject {
         ControlSubject(
-            spool: spool, dispatcher: dispatcher, events: events, clock: Still(), kinds: ["email"],
+            spool: spool, dispatcher: dispatcher, events: events, clock: Still(), schemas: [EmailSchema()],
             startedAt: Self.start, state: { "running" },
             reload: { [weak self] answer in
                 let result = self?.reloads.withLock { $0.removeFirst() }

@@ -186,13 +186,13 @@ private let impossibleValues: [BadKey] = [
     BadKey(
         "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = 'k'", 4, "dkim[1].key_file", "must be an absolute path"),
     BadKey(
-        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = '/'", 4, "dkim[1].key_file", "/ is not a regular file"),
+        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = '/'", 4, "dkim[1].key_file", "/ is no plain file"),
     BadKey(
         "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_credential = '../k'", 4, "dkim[1].key_credential",
-        "must be the name of a systemd credential, without slashes, not \"../k\""),
+        "must be the name of a systemd credential, without a slash, not \"../k\""),
     BadKey(
         "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_credential = 'k'", 4, "dkim[1].key_credential",
-        "maild was given none"),
+        "there is no credential k"),
     BadKey(
         "[relay.a]\nhost = 'h'\ntls = 'yes'", 3, "relay.a.tls",
         "must be one of required, opportunistic, off, implicit, not \"yes\""),

@@ -103,12 +103,8 @@ extension WorkResult {
         tried.reserveCapacity(open.count)
         let untried = Set((outcome.putOff?.recipients ?? []).map { open[$0] })
         for (index, verdict) in zip(open, outcome.verdicts) where !untried.contains(index) {
-            switch verdict {
-            case .delivered: fates[index] = .delivered
-            case .rejected: fates[index] = .rejected
-            // Unknown: sent again, with the same Message-ID. At least once is the promise.
-            case .deferred, .unknown: break
-            }
+            // Unknown: sent again, with the same Message-ID.
+            fates[index] = Fate(verdict)
             tried.append(Trial(recipient: email.recipients[index], verdict: verdict))
         }
         self.init(

@@ -41,6 +41,9 @@ package final class SMTPConnection: ChannelInboundHandler {
     private let socket: String?
     private let encryption: RelayTLS?
     private var encrypter: NIOSSLClientHandler?
+    private let tokens: OAuthTokens?
+    /// A token was asked for, and has not come.
+    private var isIdentifying = false
     private var conversation: Conversation
     /// Held while the connection is in use, so that the owner outlives it.
     private var owner: (any SMTPConnectionOwner)?
@@ -58,12 +61,13 @@ package final class SMTPConnection: ChannelInboundHandler {
 
     init(
         _ relay: RelayConfiguration, of owner: any SMTPConnectionOwner, loop: any EventLoop, encryption: RelayTLS?,
-        observer: (any SMTPObserver)?
+        tokens: OAuthTokens?, observer: (any SMTPObserver)?
     ) {
         self.owner = owner
         self.loop = loop
         self.observer = observer
         self.encryption = encryption
+        self.tokens = tokens
         login = relay.login
         socket = relay.socket
         idleTime = .seconds(Int64(relay.idleSecondsMax))
@@ -208,6 +212,7 @@ package final class SMTPConnection: ChannelInboundHandler {
 
     private func identify() {
         guard let login else { return conversation.dialogue.cannotIdentify("there are no settings for it") }
+        if let tokens { return identify(login, tokens) }
         do throws(SecretFileError) {
             // Read anew each time: a token is short-lived, and a password may be changed without a reload.
             conversation.dialogue.identify(as: try login.credential())
@@ -216,12 +221,33 @@ package final class SMTPConnection: ChannelInboundHandler {
         }
     }
 
+    /// The token comes at once where there is one, else when its endpoint has answered.
+    private func identify(_ login: LoginSettings, _ tokens: OAuthTokens) {
+        guard !isIdentifying else { return }
+        isIdentifying = true
+        tokens.token(insteadOf: conversation.dialogue.refusedToken) { [self] result in
+            isIdentifying = false
+            switch result {
+            case .success(let token): conversation.dialogue.identify(as: login.credential(token))
+            case .failure(let fault): conversation.dialogue.cannotIdentify(fault.reason)
+            }
+            turn()
+        }
+    }
+
     // MARK: The clock
+
+    /// The endpoint's answer or its absence comes well before; without it the server would be kept for ever.
+    private static let tokenPatience = TimeAmount.seconds(60)
+
+    private var patience: TimeAmount {
+        if conversation.dialogue.phase == .identifying { return Self.tokenPatience }
+        return conversation.dialogue.awaited.map { TimeAmount.seconds($0.patience) } ?? idleTime
+    }
 
     /// Notes until when the server has time. The alarm is moved only where it would ring too late, which is rare: when
     /// it rings too early it is set anew.
     private func watch() {
-        let patience = conversation.dialogue.awaited.map { TimeAmount.seconds($0.patience) } ?? idleTime
         deadline = loop.now + patience
         if deadline < alarmAt && !hasEnded { setAlarm() }
     }
@@ -236,7 +262,10 @@ package final class SMTPConnection: ChannelInboundHandler {
         guard !hasEnded else { return }
         guard loop.now >= deadline else { return setAlarm() }
         alarmAt = .distantFuture
-        if conversation.dialogue.awaited == nil {
+        if conversation.dialogue.phase == .identifying {
+            conversation.dialogue.cannotIdentify("there is no access token yet")
+            turn()
+        } else if conversation.dialogue.awaited == nil {
             quit()
         } else {
             conversation.dialogue.timedOut()

@@ -60,6 +60,8 @@ package struct Dialogue {
     /// Extensions that are not used although they are offered.
     private let ignored: [String]
     var login: Login?
+    /// A kept token that the server refused in this session: `identify` must come with another one.
+    package internal(set) var refusedToken: Secret?
     private var current: Transaction?
     private var next: Transaction?
     /// RSET was sent, and its reply comes before any to `current`.
@@ -140,7 +142,8 @@ package struct Dialogue {
         case .login: loginReplied(reply)
         case .ready where isResetting: resetReplied(reply)
         case .ready where current != nil: transactionReplied(reply)
-        case .identifying, .ready, .quitting: phase = .closed
+        case .identifying: spokeUnasked(reply)
+        case .ready, .quitting: phase = .closed
         }
     }
 

@@ -82,6 +82,11 @@ extension Dialogue {
         giveUp(Reply(454, "4.7.0", "cannot log in to \(server): \(reason)"))
     }
 
+    /// The credential takes its time, and the server did not wait.
+    mutating func spokeUnasked(_ reply: ServerReply) {
+        giveUp(Reply(451, "4.5.0", "\(server) said \"\(reply.code) \(reply.reply.text)\" before we logged in"))
+    }
+
     mutating func loginReplied(_ reply: ServerReply) {
         guard var login else { return }
         loginStepped(login.received(reply), login)
@@ -95,6 +100,11 @@ extension Dialogue {
             loginName = login.mechanismName
             self.login = nil
             becomeReady()
+        // RFC 4954 §4: after a failure another AUTH may be tried.
+        case .failed(let cause) where cause.code == 535 && login.credential.isKept && refusedToken == nil:
+            refusedToken = login.credential.secret
+            self.login = nil
+            phase = .identifying
         case .failed(let cause): giveUp(cause)
         case .cancelled(let cause):
             // RFC 4954 §4: a lone "*" ends an exchange that we do not go on with.

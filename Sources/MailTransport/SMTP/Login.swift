@@ -19,7 +19,7 @@ struct Login {
     /// RFC 4954 §4: an AUTH command has at most so many octets, its CRLF counted.
     static let commandBytesMax = 12_288
 
-    private let credential: Credential
+    let credential: Credential
     private let security: SessionSecurity
     /// host:port, for the reasons.
     private let server: String

@@ -15,6 +15,8 @@ package final class SMTPRelay: MailTransport, SMTPConnectionOwner {
     private let connector: Connector
     /// There wherever the configuration has TLS.
     private let encryption: RelayTLS?
+    /// There where the login's secret comes from an endpoint.
+    private let tokens: OAuthTokens?
     private let observer: (any SMTPObserver)?
 
     /// All connections, those being opened included, until they have ended.
@@ -36,12 +38,13 @@ package final class SMTPRelay: MailTransport, SMTPConnectionOwner {
 
     package init(
         _ configuration: RelayConfiguration, loop: any EventLoop, connector: Connector = .system(),
-        encryption: RelayTLS? = nil, observer: (any SMTPObserver)? = nil
+        encryption: RelayTLS? = nil, tokens: OAuthTokens? = nil, observer: (any SMTPObserver)? = nil
     ) {
         self.configuration = configuration
         self.loop = loop
         self.connector = connector
         self.encryption = encryption
+        self.tokens = tokens
         self.observer = observer
     }
 
@@ -117,7 +120,7 @@ package final class SMTPRelay: MailTransport, SMTPConnectionOwner {
 
     private func open(for bound: [Delivery] = []) {
         let connection = SMTPConnection(
-            configuration, of: self, loop: loop, encryption: encryption, observer: observer)
+            configuration, of: self, loop: loop, encryption: encryption, tokens: tokens, observer: observer)
         connection.bound = bound
         connections[ObjectIdentifier(connection)] = connection
         openingCount += 1

@@ -56,6 +56,7 @@ package final class RelayCheck {
     private let relay: RelayConfiguration
     private let loop: any EventLoop
     private let encryption: RelayTLS?
+    private let tokens: OAuthTokens?
     private let connector: Connector
     private var report: CheckReport
     private var connection: SMTPConnection?
@@ -66,14 +67,18 @@ package final class RelayCheck {
     private var done: ((CheckReport) -> Void)?
     private var alarm: Scheduled<Void>?
 
-    /// - Parameter encryption: there wherever the configuration has TLS.
+    /// - Parameters:
+    ///   - encryption: there wherever the configuration has TLS.
+    ///   - tokens: there where the login's secret comes from an endpoint.
     package init(
-        _ relay: RelayConfiguration, loop: any EventLoop, connector: Connector = .system(), encryption: RelayTLS? = nil
+        _ relay: RelayConfiguration, loop: any EventLoop, connector: Connector = .system(),
+        encryption: RelayTLS? = nil, tokens: OAuthTokens? = nil
     ) {
         self.relay = relay
         self.loop = loop
         self.connector = connector
         self.encryption = encryption
+        self.tokens = tokens
         report = CheckReport(
             relay: relay.name, transport: relay.mailProtocol.rawValue, address: relay.address)
     }
@@ -81,7 +86,8 @@ package final class RelayCheck {
     /// `done` is called once, on the loop.
     package func run(done: @escaping (CheckReport) -> Void) {
         self.done = done
-        let connection = SMTPConnection(relay, of: self, loop: loop, encryption: encryption, observer: self)
+        let connection = SMTPConnection(
+            relay, of: self, loop: loop, encryption: encryption, tokens: tokens, observer: self)
         self.connection = connection
         let limit = TimeAmount.seconds(Self.secondsMax)
         alarm = loop.assumeIsolated().scheduleTask(in: limit) {

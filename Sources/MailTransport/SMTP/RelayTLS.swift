@@ -29,6 +29,11 @@ package struct TLSFileError: Error, Equatable, CustomStringConvertible {
     package var key = ""
     package var reason: String
 
+    package init(key: String = "", reason: String) {
+        self.key = key
+        self.reason = reason
+    }
+
     package var description: String { key.isEmpty ? reason : "\(key): \(reason)" }
 }
 
@@ -36,6 +41,12 @@ package struct TLSFileError: Error, Equatable, CustomStringConvertible {
 package struct RelayTLS: Sendable {
     private let context: NIOSSLContext
     private let host: String
+
+    /// Where the settings are those of many hosts.
+    init(host: String, sharing context: NIOSSLContext) {
+        self.host = host
+        self.context = context
+    }
 
     /// Reads the files, and the system's roots where none are named.
     package init(_ relay: RelayConfiguration) throws(TLSFileError) {
@@ -62,7 +73,7 @@ package struct RelayTLS: Sendable {
         }
     }
 
-    private static func certificates(_ path: String, _ key: String) throws(TLSFileError) -> [NIOSSLCertificate] {
+    static func certificates(_ path: String, _ key: String) throws(TLSFileError) -> [NIOSSLCertificate] {
         do {
             let found = try NIOSSLCertificate.fromPEMFile(path)
             guard !found.isEmpty else { throw TLSFileError(reason: "there is none in it") }
@@ -75,7 +86,7 @@ package struct RelayTLS: Sendable {
     private static func privateKey(_ path: String) throws(TLSFileError) -> NIOSSLPrivateKey {
         let bytes: [UInt8]
         do throws(SecretFileError) {
-            bytes = try PrivateFile.content(of: path)
+            bytes = try PrivateFile.file(path).content()
         } catch {
             throw TLSFileError(key: "tls_key", reason: error.reason)
         }
