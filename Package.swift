@@ -59,12 +59,13 @@ let package = Package(
         room("MailSpool", ["MailJob", "CSQLite", nioCore]),
         room("Exposition"),
         room("Systemd", ["CSystemd"]),
+        room("DNS", ["CUnbound"]),
         room("MailTelemetry", ["MailJob", "Exposition", "Systemd", "CZlib", nioCore, nioPosix, nioHTTP1]),
         room(
             "MailTransport",
             [
-                "MailJob", "MailWire", "MailMessage", "MailTelemetry", "CProcess", nioCore, nioPosix, nioHTTP1, nioTLS,
-                nioSSL, crypto,
+                "MailJob", "MailWire", "MailMessage", "MailTelemetry", "DNS", "CProcess", nioCore, nioPosix, nioHTTP1,
+                nioTLS, nioSSL, crypto,
             ]),
         room("MailDispatch", ["MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", nioCore]),
         room("MailIntake", ["MailJob", "MailWire", "MailSpool", "MailTelemetry", nioCore, nioPosix]),
@@ -96,7 +97,8 @@ let package = Package(
         tests(
             "MailTransportTests",
             [
-                "MailJob", "MailWire", "MailMessage", "MailTransport", nioCore, nioPosix, nioEmbedded, nioHTTP1, nioSSL,
+                "MailJob", "MailWire", "MailMessage", "DNS", "MailTransport", nioCore, nioPosix, nioEmbedded, nioHTTP1,
+                nioSSL,
             ],
             exclude: ["Certificates", "Dialogues"]),
         tests(

@@ -95,8 +95,8 @@ package enum Limits {
     /// bound are not.
     package static let replyLineBytesMax = 4096
     package static let replyLinesMax = 256
-    /// RFC 3030 §2: a message by BDAT goes in chunks of so many octets, so that a server which refuses it is heard before
-    /// all of a large one has gone in vain; nearly every message is one chunk.
+    /// RFC 3030 §2: a message by BDAT goes in chunks of so many octets, so that a server which refuses a large one is
+    /// heard before all of it has gone in vain; nearly every message is one chunk.
     package static let chunkBytesMax = 1 << 20
     /// Kept open after the last message, below the five minutes at which RFC 5321 §4.5.3.2.7 lets a server hang up.
     package static let idleSecondsMax = 30

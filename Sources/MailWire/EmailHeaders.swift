@@ -11,6 +11,7 @@ enum EmailHeaders {
     /// Bytes without a blank: there a line can be broken, which must happen within 998 octets, the name included.
     static let wordBytesMax = 900
 
+    /// RFC 3834 §5, RFC 8058 §3.1: Auto-Submitted and List-Unsubscribe are the app's to give; it knows what it sends.
     static let forbidden: [StaticString] = [
         "from", "to", "cc", "bcc", "reply-to", "subject", "sender", "mime-version", "received", "return-path",
         "dkim-signature", "resent-bcc",

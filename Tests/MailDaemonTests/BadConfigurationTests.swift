@@ -128,7 +128,8 @@ private let impossibleValues: [BadKey] = [
     BadKey("default_relay = 'b'\n[relay.a]\nhost = 'h'", 1, "default_relay", "must be the name of a [relay.NAME]"),
     BadKey("[relay.a]\nhost = 'h'\n[relay.b]\nhost = 'h'", 3, "default_relay", "one of a, b"),
     BadKey("workers = 2\n[relay.a]\nport = 25", 2, "relay.a.host", "is missing, and socket too"),
-    BadKey("[relay.a]\nhost = 'h'\nsocket = '/s'", 2, "relay.a.host", "is of no use with socket, which leads to a server"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nsocket = '/s'", 2, "relay.a.host", "is of no use with socket, which leads to a server"),
     BadKey("[relay.a]\nsocket = '/s'\nport = 24", 3, "relay.a.port", "is of no use with socket"),
     BadKey("[relay.a]\nsocket = '/s'\ntls = 'required'", 3, "relay.a.tls", "is of no use with socket"),
     BadKey("[relay.a]\nsocket = 's'", 2, "relay.a.socket", "must be an absolute path, not \"s\""),

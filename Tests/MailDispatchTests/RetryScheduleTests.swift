@@ -7,7 +7,7 @@ import Testing
 @Suite("When a job is tried again")
 struct RetryScheduleTests {
     @Test(
-        "the wait doubles with each attempt up to the longest",
+        "RFC 5321 §4.5.4.1: the wait doubles with each attempt up to the longest",
         arguments: [(1, 30.0), (2, 60), (3, 120), (4, 240), (7, 1920), (8, 3600), (9, 3600), (1000, 3600)])
     func doubles(attempts: Int, seconds: Double) {
         #expect(abs(RetrySchedule().wait(afterAttempts: attempts, chance: 0.5) - seconds) < 0.001)

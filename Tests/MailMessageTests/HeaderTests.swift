@@ -132,7 +132,7 @@ struct HeaderTests {
         #expect(refusal(.sample { $0.headers = hundred + [("X-101", "")] })?.field == "headers")
     }
 
-    @Test("RFC 2369 §2 and RFC 8058: List-Unsubscribe goes as given, and no URL is broken")
+    @Test("RFC 2369 §2, RFC 8058 §3.1, RFC 3834 §5: List-Unsubscribe and Auto-Submitted go as given, no URL broken")
     func listUnsubscribe() throws {
         let url = "<https://example.com/unsubscribe/\(String(repeating: "opaque", count: 30))>"
         let value = "<mailto:unsubscribe@example.com?subject=unsubscribe>, \(url)"

@@ -60,7 +60,8 @@ struct RelayCheckTests {
         #expect(try trial.says("250-mx greets you", "250-SIZE 1000", "250 PIPELINING") == "QUIT\n")
         #expect(trial.reports.isEmpty, "the goodbye is awaited")
         try trial.says("221 bye")
-        #expect(trial.findings == ["ok connect 127.0.0.1:25", "ok greeting 220 mx ready", "ok hello 250 mx greets you"])
+        #expect(
+            trial.findings == ["ok connect 127.0.0.1:25", "ok greeting 220 mx ready", "ok hello 250 mx greets you"])
         let report = try #require(trial.reports.first)
         #expect(report.isOK && report.tls == nil && report.peer == "127.0.0.1:25" && trial.reports.count == 1)
         #expect(report.extensions == ["SIZE 1000", "PIPELINING"])

@@ -36,7 +36,7 @@ struct RelayLoginTests {
         #expect(dock.verdicts(job) == ["deferred 451"])
     }
 
-    @Test("a 535 defers all mail that waits by one login, and the next mail without any until the pause is over")
+    @Test("RFC 4954 §6: a 535 defers all mail that waits by one login, and until the pause is over the next by none")
     func refused() throws {
         let dock = try dock()
         let jobs = [dock.send(), dock.send(), dock.send()]

@@ -22,7 +22,8 @@ struct RelayLoopbackTests {
             var configuration = RelayConfiguration(name: "test", host: host, port: port, ehloName: "client.example")
             configuration.connectionsMax = connectionsMax
             configuration.socket = socket
-            let run = Run(SMTPRelay(configuration, loop: loop, connector: .system(resolver: resolver)), messages, promise)
+            let run = Run(
+                SMTPRelay(configuration, loop: loop, connector: .system(resolver: resolver)), messages, promise)
             for _ in 0..<together { run.sendNext() }
         }.get()
         return try await promise.futureResult.get()
@@ -110,7 +111,8 @@ struct RelayLoopbackTests {
         "RFC 8305: a name's addresses are tried, IPv6 first, until one answers, whatever the others do",
         arguments: ["::1 refuses", "::1 refuses, 127.0.0.2 too", "IPv6 is never resolved", "IPv4 is not there"])
     func addresses(what: String) async throws {
-        let server = try await ScriptedServer.start(.init(), on: loop, host: what.hasPrefix("IPv4") ? "::1" : "127.0.0.1")
+        let server = try await ScriptedServer.start(
+            .init(), on: loop, host: what.hasPrefix("IPv4") ? "::1" : "127.0.0.1")
         let four = try SocketAddress(ipAddress: "127.0.0.1", port: server.port)
         let six = try SocketAddress(ipAddress: "::1", port: server.port)
         let deaf = try SocketAddress(ipAddress: "127.0.0.2", port: server.port)

@@ -30,7 +30,7 @@ struct ReplyParserTests {
         ("550 gelöscht €\r\n", [Reply(550, "", "gelöscht €")]),
     ]
 
-    @Test("each reply is read as it stands", arguments: table)
+    @Test("RFC 5321 §4.2.1, RFC 2034 §4: each reply is read as it stands, its status apart", arguments: table)
     func whole(text: String, replies: [Reply]) throws {
         var parser = ReplyParser()
         parser.feed(ByteBuffer(string: text))

@@ -62,7 +62,7 @@ struct SecurityTests {
         #expect(shown.contains("CramMD5") && !shown.contains("hunter2"))
     }
 
-    @Test("TLS is off on this machine, implicit on port 465 and required everywhere else, unless told otherwise")
+    @Test("RFC 8314 §3.3: TLS is implicit on port 465, required elsewhere, off on this machine, unless told otherwise")
     func usual() {
         for host in ["localhost", "LOCALHOST", "mx.localhost", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
             #expect(TLSPolicy.usual(host: host, port: 25) == .off, "\(host)")

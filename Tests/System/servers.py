@@ -1,8 +1,8 @@
 # maild, the mail-job daemon
 # SPDX-License-Identifier: Apache-2.0
 """Debian's Exim, OpenSMTPD, Dovecot and OpenDKIM, which cannot be installed beside Postfix, or ask a DNS that is no
-test's: unpacked by scripts/install-deps into `.servers/tree`, each started in a root directory of its own that holds the
-same files by hard links."""
+test's: unpacked by scripts/install-deps into `.servers/tree`, each started in a root directory of its own that holds
+the same files by hard links."""
 
 import json
 import mailbox
@@ -233,14 +233,12 @@ class OpenSMTPD(Server):
         self.write("etc/smtpd.conf", OPENSMTPD.format(port=self.port, secure=self.secure_port))
 
 
-# The password is crypt(3) of s3cret.
 OPENSMTPD = """
 pki judge cert "/etc/server.pem"
 pki judge key "/etc/server.key"
-table accounts {{ app = "$6$maild$PpEBlJUMUCNmK4.2pbHMxoCefWcMnyyhFCrLV7wf6h.SwGIdjaozT5UqefiET0QH.A9fj2bwEEntw8ZmlrLsm0" }}
 table boxes {{ "a@example.com" = "box", "b@example.com" = "box" }}
 listen on 127.0.0.1 port {port} tls pki judge hostname judge.example
-listen on 127.0.0.1 port {secure} tls-require pki judge auth <accounts> hostname judge.example
+listen on 127.0.0.1 port {secure} tls-require pki judge hostname judge.example
 action inbox maildir "/inbox" virtual <boxes>
 match from any for domain example.com action inbox
 """

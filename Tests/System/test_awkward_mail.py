@@ -25,13 +25,15 @@ TEXTS = {
     "widths": "\n".join("é" + "w" * width for width in range(60, 90)), "large": "line of the large one\n" * 50_000,
 }
 SUBJECTS = [
-    "", "  both ends  ", "a   b    c", "a\tb", "Grüße aus Köln", "one zwei ö three ß four", FAMILY * 30, "🎉 " * 60 + "end",
+    "", "  both ends  ", "a   b    c", "a\tb", "Grüße aus Köln", "one zwei ö three ß four", FAMILY * 30,
+    "🎉 " * 60 + "end",
     "Donaudampfschiff" * 60, "a " + "b" * 76 + " " + "c" * 77 + " d", "=?utf-8?q?literal?=", "a =?b c?= d=?e",
     "()<>[]:;@\\,.\"'`!?=_", "e\u0301\u0302\u0303" * 60, "שלום עולם مرحبا", "x" * 69, "x" * 70, "x" * 71, "Re: Bcc: x",
     "https://example.org/" + "a/" * 200,
 ]
 FILES = [
-    "a b.txt", "with \"quotes\".txt", "back\\slash.txt", "../../etc/passwd", "C:\\temp\\x.doc", "a;b=c.txt", "a'b%20*.txt",
+    "a b.txt", "with \"quotes\".txt", "back\\slash.txt", "../../etc/passwd", "C:\\temp\\x.doc", "a;b=c.txt",
+    "a'b%20*.txt",
     "Übersicht 2026.pdf", "文書.docx", "🎉.png", "long name " * 25 + ".txt", "長い名前" * 40 + ".txt", "=?utf-8?q?x?=", ".",
     "no-extension",
 ]
@@ -141,7 +143,7 @@ def test_two_hundred_recipients_get_a_mail_each_and_a_verdict_each(maild):
         [attempt] = one.wait_for_state(name, "failed")["history"]
         verdicts = {fate["recipient"]: fate["verdict"] for fate in attempt["fates"]}
         assert verdicts == dict.fromkeys(many, "delivered") | dict.fromkeys(unknown, "rejected")
-        until(lambda: sum(message["Envelope-To"].count("@") for message in exim.messages()) == 200, "200 deliveries", 60)
+        until(lambda: sum(each["Envelope-To"].count("@") for each in exim.messages()) == 200, "200 deliveries", 60)
         [message, *_] = exim.messages()
         shown = email.message_from_bytes(message.as_bytes(), policy=policy.SMTP)
         assert [address.addr_spec for address in shown["Cc"].addresses] == many[100:]

@@ -12,7 +12,7 @@ from mailctl_stage import NOBODY, SECONDS_MAX, binary, environment, jobs, mailct
 
 VERBS = [
     ["submit", "--to", "a@example.com", "--text", "x"], ["status"], ["scale", "4"], ["list"], ["show", JOB], ["pause"],
-    ["resume"], ["relays"], ["reload"],
+    ["resume"], ["relays"], ["check", "hub"], ["reload"],
 ]
 
 

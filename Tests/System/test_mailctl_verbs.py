@@ -42,6 +42,22 @@ def test_relays_for_people_say_who_is_away_who_is_spared_and_why(mailctl, maild)
     assert "\nweary is spared, because it asked for it: 3 at a time\n" in text and "\nhub is" not in text
 
 
+CHECKED = {
+    "name": "hub", "transport": "smtp", "address": "192.0.2.1:25", "peer": "192.0.2.1:25", "ok": True, "tls": "TLSv1.3",
+    "extensions": ["PIPELINING"], "findings": [{"step": "connect", "ok": True, "text": "192.0.2.1:25"}]}
+
+
+def test_check_for_people_says_what_each_step_came_to(mailctl, maild):
+    failed = {"step": "login", "ok": False, "text": "535 5.7.8 no\x1b[2J"}
+    maild.replies["Check"] = CHECKED | {"ok": False, "findings": [*CHECKED["findings"], failed]}
+    result = mailctl("check", "hub")
+    assert (result.returncode, result.stderr) == (77, b"")
+    assert result.stdout.decode() == (
+        "hub, smtp at 192.0.2.1:25\nconnect   ok      192.0.2.1:25\nlogin     failed  535 5.7.8 no\\u{1B}[2J\n"
+        "offers            PIPELINING\nhub takes no mail\n")
+    assert maild.calls[-1]["parameters"] == {"relay": "hub"}
+
+
 def test_many_idle_workers_are_only_counted(mailctl, maild):
     idle = [{"number": n, "state": "idle", "seconds": 1.0} for n in range(2, 1025)]
     maild.replies["Status"] = STATUS | {"worker_list": STATUS["worker_list"][:1] + idle}
@@ -53,7 +69,7 @@ def test_many_idle_workers_are_only_counted(mailctl, maild):
 @pytest.mark.parametrize(("verb", "method", "reply"), [
     (["status"], "Status", STATUS), (["show", JOB], "Show", SHOWN),
     (["scale", "8"], "Scale", {"workers": 8, "previous": 4}),
-    (["relays"], "Relays", {"relays": STATUS["relays"]}),
+    (["relays"], "Relays", {"relays": STATUS["relays"]}), (["check", "hub"], "Check", CHECKED),
     (["pause"], "Pause", {"paused": True, "was_paused": False}),
     (["resume"], "Resume", {"paused": False, "was_paused": True}),
     (["reload"], "Reload", {"changed": ["workers"], "restart_needed": []}),

@@ -40,7 +40,7 @@ def test_the_description_is_the_contract_and_parses(client):
     assert description.strip() == described()
     interface = varlink.Interface(description)
     methods = {name for name, member in interface.members.items() if type(member).__name__ == "_Method"}
-    assert methods == {"Status", "Scale", "Pause", "Resume", "List", "Show", "Relays", "Reload"}
+    assert methods == {"Status", "Scale", "Pause", "Resume", "List", "Show", "Relays", "Check", "Reload"}
 
 
 def test_every_method_answers_as_described(client, running):

@@ -11,8 +11,8 @@ import NIOCore
 
 /// A message on its way onto the wire, a block at a time: behind DATA, or by BDAT (RFC 3030).
 ///
-/// BDAT counts octets, so that nothing is stuffed and nothing can be taken for an end. What is sent so must have proper
-/// line ends already: a message that has not goes behind DATA, where they are mended.
+/// BDAT counts octets, so that nothing is stuffed and nothing can be taken for an end. RFC 5321 §2.3.8: what is sent so
+/// must have proper line ends already. A message that has not goes behind DATA, where they are mended.
 struct MessageBody {
     enum Form { case data, chunks }
 

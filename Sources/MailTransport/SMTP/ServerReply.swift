@@ -20,8 +20,8 @@ package struct ServerReply: Sendable {
     package var isIntermediate: Bool { code >= 300 && code < 400 }
     package var isNegative: Bool { code >= 400 }
 
-    /// The reply as it is kept with a verdict: lines joined by a space, control characters made spaces, at most
-    /// `Limits.replyTextBytesMax` octets, invalid UTF-8 repaired.
+    /// The reply as it is kept with a verdict, RFC 3463's status apart from the text: lines joined by a space, control
+    /// characters made spaces, at most `Limits.replyTextBytesMax` octets, invalid UTF-8 repaired.
     package var reply: Reply {
         lines.withUnsafeReadableBytes { raw in
             let status = Self.statusLength(in: raw, at: 4, code: code)

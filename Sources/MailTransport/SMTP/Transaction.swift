@@ -24,7 +24,6 @@ struct Transaction {
     private(set) var stage: SMTPStage?
     private(set) var isAnswered = false
     private let terms: SessionTerms
-    private let envelope: Envelope
     private var body: MessageBody
     /// Recipients whose verdict differs from the mail's.
     private var decided: [(recipient: Int, verdict: Verdict)]
@@ -45,13 +44,13 @@ struct Transaction {
         self.delivery = delivery
         self.number = number
         self.terms = terms
-        envelope = Envelope(mail: delivery.mail, capabilities: terms.capabilities)
         body = MessageBody(delivery.mail.message, terms)
         decided = refused
         unsendable = refused.count
     }
 
     private var mail: Mail { delivery.mail }
+    private var envelope: Envelope { Envelope(mail: delivery.mail, capabilities: terms.capabilities) }
     private var pipelining: Bool { terms.capabilities.pipelining }
     /// Chunks that have no reply yet.
     private var owedChunks: Int { body.chunkCount - chunkReplies }
@@ -65,6 +64,7 @@ struct Transaction {
     /// alone without. BDAT waits until somebody was accepted: a server that refuses it and does not swallow its octets,
     /// as RFC 3030 §2 demands, would take the message for commands.
     mutating func writeEnvelope(to output: inout ByteBuffer) {
+        let envelope = self.envelope
         envelope.writeMail(to: &output)
         stage = .mail
         recipient = nextRecipient(from: 0)
