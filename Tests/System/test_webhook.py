@@ -354,6 +354,19 @@ def test_named_hooks_have_their_url_and_secrets_in_files(maild, tmp_path):
     assert not any(secret in everything for secret in ("se-cret", "t0ken", key))
 
 
+def test_one_hook_may_be_private_and_leads_to_no_other_private_place(maild):
+    with HTTPServer() as ours, HTTPServer() as other:
+        one = maild(webhook={"ours": {"url": ours.url("/ours"), "allow_private": True}}, retry=QUICK).start()
+        [name] = ask(one, {"type": "webhook", "hook": "ours", "body": 1})
+        one.wait_for_state(name, "delivered")
+        ours.answers = [(307, {"Location": other.url()}, b"")]
+        names = ask(one, {"type": "webhook", "hook": "ours", "body": 1}, hook(ours.url("/not-ours")), hook(other.url()))
+        for name in names:
+            one.wait_for_state(name, "failed")
+            assert "127.0.0.1 is a loopback address" in reply(attempts(one, name)[0])[2]
+        assert other.connections == 0 and [asked.path for asked in ours.asked] == ["/ours", "/ours"]
+
+
 def test_what_is_not_configured_is_not_taken(maild):
     one = maild().start()
     with one.submission() as client:

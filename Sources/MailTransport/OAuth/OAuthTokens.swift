@@ -71,9 +71,11 @@ package final class OAuthTokens {
     private func ask() {
         guard !isAsking, clock.monotonic() >= rest?.until ?? 0 else { return }
         isAsking = true
-        let (settings, shelf, unkept) = (settings, shelf, unkept)
+        let (settings, shelf, unkept, now) = (settings, shelf, unkept, clock.now())
         // Files are read anew each time: a secret may be changed without a reload.
-        onThread({ () throws(SecretFileError) in try OAuthQuestion(settings, shelf, unkept) }) { [self] result in
+        onThread({ () throws(SecretFileError) in
+            try OAuthQuestion(settings, shelf, unkept, now: now)
+        }) { [self] result in
             switch result {
             case .success(let question): send(question)
             case .failure(let error): end(.failure(OAuthFault(error.reason)))
