@@ -17,7 +17,8 @@ package struct HTTPClientSettings: Equatable, Sendable {
     package init() {}
 }
 
-/// HTTP/1.1 requests over TLS or in clear. Connections that have answered are kept for the next request to their origin.
+/// HTTP/1.1 requests over TLS or in clear. Connections that have answered are kept for the next request to their
+/// origin.
 ///
 /// Lives on one event loop. Each request is answered exactly once, and never from within `send`. How many go at a time
 /// is the caller's to bound. Redirects are answers like others.
