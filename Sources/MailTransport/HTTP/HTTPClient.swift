@@ -151,7 +151,7 @@ package final class HTTPClient {
         busy[ObjectIdentifier(connection)] = nil
         let fellows = idle[connection.key]?.count ?? 0
         guard !isClosing, fellows < Self.idleMaxPerOrigin, idleCount < Self.idleMax else { return connection.close() }
-        idle[connection.origin, default: []].append(connection)
+        idle[connection.key, default: []].append(connection)
         idleCount += 1
         connection.expect(within: .seconds(Int64(Limits.idleSecondsMax)), loop) {
             self.gone(connection)
