@@ -96,12 +96,14 @@ extension RelaySettings {
             ("relay.\(name).idle_seconds_max", "\(idleSecondsMax)"),
             ("relay.\(name).messages_per_second", messagesPerSecond.map { "\($0)" } ?? ""),
             ("relay.\(name).tls", tls.rawValue),
-        ] + securityEntries.compactMap { key, value in value.map { ("relay.\(name).\(key)", $0) } }
+        ] + rarerEntries.compactMap { key, value in value.map { ("relay.\(name).\(key)", $0) } }
     }
 
     /// Only what the file says: most relays have none of it.
-    private var securityEntries: [(String, String?)] {
+    private var rarerEntries: [(String, String?)] {
         var entries: [(String, String?)] = [
+            ("socket", socket), ("protocol", mailProtocol == .smtp ? nil : mailProtocol.rawValue),
+            ("ignore_extensions", ignoredExtensions.isEmpty ? nil : ignoredExtensions.joined(separator: " ")),
             ("tls_roots", tlsFiles.roots), ("tls_certificate", tlsFiles.certificate), ("tls_key", tlsFiles.key),
         ]
         guard let login else { return entries }

@@ -101,9 +101,19 @@ extension ConfigurationReader {
 
     /// sun_path has 108 bytes, the last of them a NUL (unix(7)).
     func refuseLongSocket(_ name: String, _ path: String, _ stateDirectory: String?) throws(ConfigurationError) {
-        guard path.utf8.count > 107 else { return }
-        let message = "\(path) has \(path.utf8.count) bytes; a socket's path has at most 107"
-        guard !has(["sockets", name]), stateDirectory != nil else { throw error(["sockets", name], message) }
-        throw ConfigurationError(file: "--state", message: message)
+        guard has(["sockets", name]) || stateDirectory == nil else {
+            guard let message = Self.complaint(ofSocket: path) else { return }
+            throw ConfigurationError(file: "--state", message: message)
+        }
+        try refuseLongSocket(["sockets", name], path)
+    }
+
+    func refuseLongSocket(_ key: [String], _ path: String) throws(ConfigurationError) {
+        if let message = Self.complaint(ofSocket: path) { throw error(key, message) }
+    }
+
+    private static func complaint(ofSocket path: String) -> String? {
+        guard path.utf8.count > 107 else { return nil }
+        return "\(path) has \(path.utf8.count) bytes; a socket's path has at most 107"
     }
 }

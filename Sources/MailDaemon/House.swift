@@ -28,6 +28,7 @@ final class House: @unchecked Sendable {
     let front: any EventLoop
     let delivery: any EventLoop
     let kinds: Kinds
+    let checks: RelayChecks
     let startedAt: WallTime
     let state: Mutex<DaemonState>
     private var rooms: Rooms?
@@ -59,6 +60,7 @@ final class House: @unchecked Sendable {
         delivery = group.next()
         tlsStamps = Kinds.stamps(configuration)
         kinds = try Kinds(configuration, on: delivery, events: events)
+        checks = RelayChecks(configuration, kinds.vault, on: delivery)
         state = Mutex(.starting)
         heartbeat = Heartbeat(on: front, notifier: Notifier(), interval: WatchdogInterval.seconds(), clock: clock)
     }
@@ -136,7 +138,11 @@ final class House: @unchecked Sendable {
             spool: rooms.spool, dispatcher: rooms.dispatcher, events: events, clock: clock,
             schemas: kinds.schemas(configuration), startedAt: startedAt,
             state: { [weak self] in self?.state.withLock { $0.rawValue } ?? "stopping" },
-            reload: { reloader.request($0) })
+            reload: { reloader.request($0) },
+            check: { [weak self] name, answer in
+                guard let self else { return answer(nil) }
+                delivery.execute { self.checks.check(name, done: answer) }
+            })
     }
 
     // MARK: Closing

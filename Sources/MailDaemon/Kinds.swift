@@ -95,6 +95,9 @@ struct Kinds {
 extension RelayConfiguration {
     init(_ settings: RelaySettings, ehloName: String) {
         self.init(name: settings.name, host: settings.host, port: settings.port, ehloName: ehloName)
+        socket = settings.socket
+        mailProtocol = settings.mailProtocol
+        ignoredExtensions = settings.ignoredExtensions
         connectionsMax = settings.connectionsMax
         messagesPerConnectionMax = settings.messagesPerConnectionMax
         idleSecondsMax = Int(settings.idleSecondsMax)
@@ -128,7 +131,7 @@ final class RelayTelemetry: SMTPObserver, RouteObserver, OAuthObserver {
     func tokenRefused(_ reason: String) { events.tokenRefused(relay: relay, reason: reason) }
     func refreshTokenNotKept(_ reason: String) { events.refreshTokenNotKept(relay: relay, reason: reason) }
 
-    func reply(_ stage: SMTPStage, code: Int) {
+    func reply(_ stage: SMTPStage, _ reply: ServerReply) {
         let replied: ReplyStage? =
             switch stage {
             case .greeting: .connect
@@ -138,10 +141,10 @@ final class RelayTelemetry: SMTPObserver, RouteObserver, OAuthObserver {
             case .mail: .mail
             case .recipient: .rcpt
             case .data: .data
-            case .end: .body
+            case .chunk, .end: .body
             case .quit: .quit
             case .handshake, .body, .reset: nil
             }
-        if let replied { events.smtpReply(relay: relay, stage: replied, code: code) }
+        if let replied { events.smtpReply(relay: relay, stage: replied, code: reply.code) }
     }
 }

@@ -4,6 +4,7 @@
 import MailJob
 import MailTransport
 import NIOCore
+import Synchronization
 
 // The keys `oauth_…` of a `[relay.NAME]`.
 
@@ -53,7 +54,7 @@ extension OAuthSettings {
 }
 
 /// The tokens of all relays that get theirs from an endpoint. They outlive a reload: a refresh token that is used twice
-/// may be taken for stolen. On the main thread; what it gives is used on the delivery loop.
+/// may be taken for stolen. What it gives is used on the delivery loop.
 final class TokenVault: @unchecked Sendable {
     private struct Drawer: Hashable {
         var relay: String
@@ -62,7 +63,12 @@ final class TokenVault: @unchecked Sendable {
 
     private let directory: String
     private let loop: any EventLoop
-    private var drawers: [Drawer: OAuthTokens] = [:]
+    private let drawers = Mutex<[Drawer: Kept]>([:])
+
+    /// Of the delivery loop's own; the vault only hands it on.
+    private struct Kept: @unchecked Sendable {
+        let tokens: OAuthTokens
+    }
 
     init(directory: String, loop: any EventLoop) {
         self.directory = directory
@@ -73,15 +79,22 @@ final class TokenVault: @unchecked Sendable {
     func tokens(for relay: RelaySettings, _ observer: any OAuthObserver) throws(TLSFileError) -> OAuthTokens? {
         guard case .endpoint(let settings) = relay.login?.secret.place else { return nil }
         let drawer = Drawer(relay: relay.name, settings: settings)
-        if let known = drawers[drawer] { return known }
+        if let known = drawers.withLock({ $0[drawer] }) { return known.tokens }
         do throws(TLSFileError) {
             let trust = try HTTPTrust(roots: settings.tlsRoots)
             let shelf = TokenShelf(directory: directory, relay: relay.name)
             let tokens = OAuthTokens(settings, trust: trust, shelf: shelf, loop: loop, observer: observer)
-            drawers[drawer] = tokens
+            let kept = Kept(tokens: tokens)
+            drawers.withLock { $0[drawer] = kept }
             return tokens
         } catch {
             throw TLSFileError(key: "oauth_tls_roots", reason: error.reason)
         }
+    }
+
+    /// The same, for whoever only asks: nil where mail takes no such relay yet.
+    func known(for relay: RelaySettings) -> OAuthTokens? {
+        guard case .endpoint(let settings) = relay.login?.secret.place else { return nil }
+        return drawers.withLock { $0[Drawer(relay: relay.name, settings: settings)] }?.tokens
     }
 }

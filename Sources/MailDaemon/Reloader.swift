@@ -77,6 +77,7 @@ final class Reloader: Sendable {
             house.kinds.email.replace(signer)
             for renewal in renewals { renewal.carryOut() }
             house.dispatcher?.apply(DispatchSettings(new, queues: queues))
+            house.checks.configuration = new
         }
         return ReloadOutcome(changed: changes.changed, restartNeeded: changes.restartNeeded)
     }

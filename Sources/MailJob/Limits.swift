@@ -37,6 +37,8 @@ package enum Limits {
     package static let refBytesMax = 256
     /// An idempotency key: a UUID, a hash or an order's number.
     package static let keyBytesMax = 256
+    /// RFC 3461 §4.4: an ENVID has at most 100 characters, encoded as xtext.
+    package static let envelopeIDBytesMax = 100
     /// Header fields beside our own.
     package static let headersMax = 100
     /// RFC 5322 §2.1.1: a line has at most 998 octets without its CRLF.
@@ -93,6 +95,9 @@ package enum Limits {
     /// bound are not.
     package static let replyLineBytesMax = 4096
     package static let replyLinesMax = 256
+    /// RFC 3030 §2: a message by BDAT goes in chunks of so many octets, so that a server which refuses it is heard before
+    /// all of a large one has gone in vain; nearly every message is one chunk.
+    package static let chunkBytesMax = 1 << 20
     /// Kept open after the last message, below the five minutes at which RFC 5321 §4.5.3.2.7 lets a server hang up.
     package static let idleSecondsMax = 30
     package static let connectionsPerRelayMax = 16

@@ -18,6 +18,7 @@ package final class Events: Sendable {
     let clock: any Clock
     /// As `started` was told; empty before.
     private let startedVersion = Mutex("")
+    package let failures = RecentFailures()
     let refusedLines = Throttle()
     let clientRefusedLines = Throttle()
     let awayLines = Throttle()

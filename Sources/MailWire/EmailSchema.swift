@@ -78,6 +78,8 @@ private struct EmailCheck {
             try EmailHeaders.checkRaw(member, in: line)
         case .envelope:
             envelope = try EmailEnvelope(member, atMost: recipientsMax, in: line)
+        case .dsn:
+            _ = try EmailDSN.read(member, in: line)
         }
     }
 
@@ -101,7 +103,7 @@ private struct EmailCheck {
 
     private func checkRaw() throws(WireError) {
         for field in EmailField.allCases where seen.contains(field) {
-            if field == .raw || field == .from || field == .envelope { continue }
+            if [.raw, .from, .envelope, .dsn].contains(field) { continue }
             throw .invalid(field.text, "excluded by raw", in: line)
         }
         if !seen.contains(.envelope) { throw .invalid("envelope", "missing, raw needs it", in: line) }

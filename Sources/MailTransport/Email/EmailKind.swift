@@ -47,7 +47,8 @@ package final class EmailKind: JobKind {
         guard !isClosed else { return done(.deferred(open.count, Reply(451, "4.3.2", "maild is stopping"))) }
         let mail = Mail(
             job: email.job, sender: email.sender, recipients: open.map { email.recipients[$0] }, message: message,
-            needs8BitMIME: email.message.needs8BitMIME, needsSMTPUTF8: email.message.needsSMTPUTF8)
+            needs8BitMIME: email.message.needs8BitMIME, needsSMTPUTF8: email.message.needsSMTPUTF8,
+            dsn: email.dsn)
         transport.send(mail, done: done)
     }
 

@@ -38,9 +38,8 @@ extension Dialogue {
         tlsVersion = version
         guard security.tls != .implicit else { return phase = .greeting }
         // RFC 3207 §4.2: what was said in clear is forgotten, and asked for again.
-        capabilities = Capabilities()
-        phase = .hello(extended: true)
-        outbound.writeString("EHLO \(ehloName)\r\n")
+        terms.capabilities = Capabilities()
+        sayHello()
     }
 
     /// No encryption came about; the connection is of no use for anything else.
@@ -98,6 +97,7 @@ extension Dialogue {
         switch step {
         case .send(let line): outbound.writeString("\(line)\r\n")
         case .done:
+            loginName = login.mechanismName
             self.login = nil
             becomeReady()
         // RFC 4954 §4: after a failure another AUTH may be tried.

@@ -30,6 +30,8 @@ struct Login {
     private var pending: [UInt8]?
     private var refusal: String?
 
+    var mechanismName: String { name.rawValue }
+
     init(_ credential: Credential, offered: [String], security: SessionSecurity, server: String) {
         self.credential = credential
         self.security = security

@@ -1,6 +1,8 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import MailJob
+import MailWire
 import NIOCore
 import NIOSSL
 
@@ -99,6 +101,18 @@ package struct RelayTLS: Sendable {
         // RFC 6066 §3: an address is no server name; the certificate is then held against the address itself.
         let isAddress = (try? SocketAddress(ipAddress: host, port: 0)) != nil
         return try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : host)
+    }
+
+    /// `for mx.example, 192.0.2.1, until 2027-01-31`; nil where there is none.
+    static func words(_ certificate: NIOSSLCertificate?) -> String? {
+        guard let certificate else { return nil }
+        let parts = certificate.description.dropFirst().dropLast().split(separator: ";")
+        let named = ["alternative_names=", "common_name="].lazy.compactMap { prefix in
+            parts.first { $0.hasPrefix(prefix) }.map { $0.dropFirst(prefix.count) }
+        }
+        let names = (named.first { !$0.isEmpty }?.split(separator: ",") ?? ["nobody"]).joined(separator: ", ")
+        let end = WallTime(milliseconds: Int64(certificate.notValidAfter) * 1000).rfc3339.prefix(10)
+        return "for \(names), until \(end)"
     }
 
     static func name(_ version: TLSVersion?) -> String {
