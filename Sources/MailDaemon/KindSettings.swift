@@ -70,6 +70,7 @@ extension HookSettings {
             throw reader.error(table + ["url"], "is missing, and url_file and url_credential too: one is needed")
         }
         self.init(name: name, address: address)
+        try reader.read(table + ["allow_private"], into: &allowsPrivate)
         secret = try reader.privateFile(named: "secret", in: table)
         authorization = try reader.privateFile(named: "authorization", in: table)
         let signatures = HookSignature.allCases.map(\.rawValue).joined(separator: ", ")

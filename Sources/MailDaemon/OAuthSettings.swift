@@ -12,7 +12,7 @@ extension OAuthSettings {
     /// Brings the others about.
     static let firstKey = "oauth_token_url"
 
-    init(_ reader: ConfigurationReader, _ table: [String]) throws(ConfigurationError) {
+    init(_ reader: ConfigurationReader, _ table: [String], user: String) throws(ConfigurationError) {
         let key = table + [Self.firstKey]
         guard let url = try reader.url(key) else { throw reader.error(key, "is missing") }
         // RFC 6749 §3.2: secrets go there.
@@ -25,10 +25,15 @@ extension OAuthSettings {
         self.init(url: url, clientID: client)
         clientSecret = try reader.privateFile(named: "oauth_client_secret", in: table)
         refreshToken = try reader.privateFile(named: "oauth_refresh_token", in: table)
-        guard clientSecret != nil || refreshToken != nil else {
+        self.key = try reader.privateFile(named: "oauth_key", in: table)
+        guard clientSecret != nil || refreshToken != nil || self.key != nil else {
             throw reader.error(
-                key, "needs a refresh token (oauth_refresh_token_file or …_credential), a client's secret, or both")
+                key, "needs oauth_refresh_token_file, oauth_client_secret_file or oauth_key_file, or …_credential")
         }
+        if self.key != nil, clientSecret != nil || refreshToken != nil {
+            throw reader.error(key, "has oauth_key_file, which excludes a refresh token and a client's secret")
+        }
+        subject = self.key == nil ? "" : user
         // RFC 6749 §3.3
         try reader.read(table + ["oauth_scope"], into: &scope, wanted: "words of ASCII with single blanks between") {
             $0.utf8.allSatisfy { 0x20...0x7E ~= $0 && $0 != 0x22 && $0 != 0x5C } && !$0.isEmpty ? .some(.some($0)) : nil
@@ -41,7 +46,8 @@ extension OAuthSettings {
         [
             (Self.firstKey, url.origin + url.target), ("oauth_client_id", clientID),
             ("oauth_client_secret", clientSecret.map { "\($0)" }),
-            ("oauth_refresh_token", refreshToken.map { "\($0)" }), ("oauth_scope", scope),
+            ("oauth_refresh_token", refreshToken.map { "\($0)" }), ("oauth_key", key.map { "\($0)" }),
+            ("oauth_scope", scope),
             ("oauth_tls_roots", tlsRoots),
         ]
     }

@@ -38,7 +38,7 @@ extension RelaySettings {
         guard !user.isEmpty else { throw reader.error(path + [first.key], "needs user as well") }
         let place: SecretSource.Place =
             first.key == OAuthSettings.firstKey
-            ? .endpoint(try OAuthSettings(reader, path))
+            ? .endpoint(try OAuthSettings(reader, path, user: user))
             : .kept(try reader.privateFile(path + [first.key], isCredential: first.isCredential))
         var login = LoginSettings(user: user, secret: SecretSource(kind: first.kind, place: place))
         let mechanisms = SASLName.all(for: first.kind).map(\.key).joined(separator: ", ")

@@ -135,6 +135,13 @@ package struct WebURL: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension WebURL {
+    /// RFC 3986 §6.2.2: a dot may also be written %2E.
+    private var hasDots: Bool {
+        target.prefix { $0 != "?" }.lowercased().replacing("%2e", with: ".").split(separator: "/").contains {
+            $0 == "." || $0 == ".."
+        }
+    }
+
     /// RFC 3986 §5.2, without the dots of a path: servers know them.
     package func resolving(_ reference: String) throws(WebURLError) -> WebURL {
         let scheme = isSecure ? "https:" : "http:"
@@ -149,9 +156,10 @@ extension WebURL {
         return try WebURL(parsing: origin + folder + reference)
     }
 
-    /// The same origin, and a target that begins with this one's up to the end of a part.
+    /// The same origin, and a target that begins with this one's up to the end of a part, and does not lead out of it
+    /// again.
     package func covers(_ other: WebURL) -> Bool {
-        guard origin == other.origin, other.target.hasPrefix(target) else { return false }
+        guard origin == other.origin, other.target.hasPrefix(target), !other.hasDots else { return false }
         let next = other.target.dropFirst(target.count).first
         return target.hasSuffix("/") || next == nil || next == "/" || next == "?"
     }

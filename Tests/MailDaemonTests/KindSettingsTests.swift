@@ -38,6 +38,7 @@ struct KindSettingsTests {
             url_credential = 'u'
             [webhook.a]
             url = 'https://a.example/x'
+            allow_private = true
             secret_file = '/s'
             signature = 'github'
             authorization_credential = 'c'
@@ -46,6 +47,7 @@ struct KindSettingsTests {
         #expect(settings.client.policy == .anywhere && settings.client.secondsMax == 7.5)
         #expect(settings.concurrencyMax == 3 && settings.tlsRoots == "/r")
         var hook = HookSettings(name: "a", address: .url(try WebURL(parsing: "https://a.example/x")))
+        hook.allowsPrivate = true
         hook.secret = .file("/s")
         hook.signature = .github
         hook.authorization = .credential("c")

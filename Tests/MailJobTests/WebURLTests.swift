@@ -84,6 +84,9 @@ struct WebURLTests {
             ("https://a.example/x", "https://a.example/xy", false),
             ("https://a.example/x/", "https://a.example/x/y", true),
             ("https://a.example/x/", "https://a.example/x", false), ("https://a.example", "http://a.example/", false),
+            ("https://a.example/x/", "https://a.example/x/../y", false),
+            ("https://a.example/x/", "https://a.example/x/%2E./y", false),
+            ("https://a.example/x/", "https://a.example/x/y?a=/../", true),
             ("https://a.example", "https://a.example:444/", false),
             ("https://a.example", "https://a.example.org/", false),
         ])

@@ -32,14 +32,15 @@ class TokenEndpoint(HTTPServer):
             return self.trouble(handler) if callable(self.trouble) else handler.answer(*self.trouble)
         form = self.forms[-1]
         if form["grant_type"] == "refresh_token" and form["refresh_token"] != self.refresh_token:
-            return handler.answer(400, {}, json.dumps({
-                "error": "invalid_grant", "error_description": "AADSTS70008: the refresh token\r\nhas expired"}).encode())
+            fault = {"error": "invalid_grant", "error_description": "AADSTS70008: the refresh token\r\nhas expired"}
+            return handler.answer(400, {}, json.dumps(fault).encode())
         self.count += 1
         grant = {"access_token": f"token-{self.count}", "token_type": "Bearer", "expires_in": self.lifetime}
         self.valid.add(grant["access_token"])
         if self.rotates:
             self.refresh_token = grant["refresh_token"] = f"refresh-{self.count}"
-        handler.answer(200, {"Content-Type": "application/json", "Cache-Control": "no-store"}, json.dumps(grant).encode())
+        headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+        handler.answer(200, headers, json.dumps(grant).encode())
 
 
 class BearerServer(AioServer):

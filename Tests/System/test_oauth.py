@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Relays that are logged in to with OAuth 2 tokens, which maild gets by itself."""
 
+import base64
 import json
+import subprocess
 import time
 
 import pytest
@@ -27,8 +29,9 @@ class Office:
         self.refresh_file = private(tmp_path / "refresh", "refresh-0\n")
         self.settings = {
             "user": server.user, "oauth_token_url": endpoint.url("/tenant/oauth2/v2.0/token"),
-            "oauth_client_id": "client-1", "oauth_client_secret_file": private(tmp_path / "client", "cl1ent-s3cret"),
-        } | relay
+            "oauth_client_id": "client-1"} | relay
+        if grant != "key":
+            self.settings["oauth_client_secret_file"] = private(tmp_path / "client", "cl1ent-s3cret")
         if grant == "refresh_token":
             self.settings["oauth_refresh_token_file"] = self.refresh_file
         self.maild = maild(relay=server.settings(**self.settings), retry={"first_seconds": 0.1}, log_level="debug")
@@ -88,6 +91,37 @@ def test_without_a_refresh_token_the_client_stands_for_itself(office):
         assert endpoint.forms == [{
             "grant_type": "client_credentials", "client_id": "client-1", "client_secret": "cl1ent-s3cret",
             "scope": "https://outlook.example/.default"}]
+
+
+def decoded(part):
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+@pytest.mark.parametrize("form", ["pem", "google"])
+def test_a_service_account_signs_what_it_asks_for(office, tmp_path, form):
+    pem = tmp_path / "key.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "rsa", "-pkeyopt", "rsa_keygen_bits:2048", "-out", pem],
+                   check=True, capture_output=True)
+    text = pem.read_text()
+    account = {"type": "service_account", "private_key_id": "k1", "private_key": text, "client_email": "x"}
+    key = private(tmp_path / "key", text if form == "pem" else json.dumps(account))
+    with TokenEndpoint() as endpoint, BearerServer(endpoint) as server:
+        one = office(endpoint, server, grant="key", oauth_key_file=key, oauth_scope="https://mail.google.com/")
+        one.deliver()
+        [asked] = endpoint.forms
+        assert asked["grant_type"] == "urn:ietf:params:oauth:grant-type:jwt-bearer" and "client_secret" not in asked
+        header, claims, signature = asked["assertion"].split(".")
+        assert decoded(header) == {"alg": "RS256", "typ": "JWT"} | ({"kid": "k1"} if form == "google" else {})
+        statement = decoded(claims)
+        assert statement.pop("exp") - statement["iat"] == 3600 and abs(statement.pop("iat") - time.time()) < 60
+        assert statement == {
+            "iss": "client-1", "sub": "app@example.org", "aud": endpoint.url("/tenant/oauth2/v2.0/token"),
+            "scope": "https://mail.google.com/"}
+        (tmp_path / "signature").write_bytes(base64.urlsafe_b64decode(signature + "=="))
+        (tmp_path / "signed").write_text(f"{header}.{claims}")
+        subprocess.run(["openssl", "pkey", "-in", pem, "-pubout", "-out", tmp_path / "public"], check=True)
+        subprocess.run(["openssl", "dgst", "-sha256", "-verify", tmp_path / "public", "-signature",
+                        tmp_path / "signature", tmp_path / "signed"], check=True)
 
 
 def test_many_sessions_share_one_request(office):
@@ -160,7 +194,7 @@ def test_a_reload_keeps_the_tokens(office):
         one = office(endpoint, server)
         one.deliver()
         one.maild.configure(relay=server.settings(**one.settings, connections_max=3))
-        assert one.maild.control.call("Reload")["changed"] == ["relay.aio.connections_max"]
+        assert "relay.aio.connections_max" in one.maild.control.call("Reload")["changed"]
         one.deliver()
         assert len(endpoint.asked) == 1
 
@@ -238,7 +272,8 @@ def test_tls_of_the_endpoint_is_verified(office):
     ({"oauth_token_url": "http://id.example/token"}, "oauth_token_url: must begin with https://"),
     ({"oauth_token_url": "id.example"}, "oauth_token_url: does not begin with https://"),
     ({"oauth_client_id": None}, "oauth_client_id: is missing"),
-    ({"oauth_client_secret_file": None}, "oauth_token_url: needs a refresh token"),
+    ({"oauth_client_secret_file": None}, "oauth_token_url: needs oauth_refresh_token_file, oauth_client_secret_file"),
+    ({"oauth_key_file": "/k"}, "oauth_token_url: has oauth_key_file, which excludes"),
     ({"oauth_token_url": None}, "needs oauth_token_url as well"),
     ({"oauth_client_secret": "x"}, "no secret stands in this file"),
     ({"token_file": "/t"}, "only one of"), ({"user": None}, "needs user as well"),

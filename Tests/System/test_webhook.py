@@ -6,38 +6,14 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import time
-from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from aio_server import CERTIFICATES
 from http_server import DeafServer, HTTPServer
 from submission import job
 from waiting import free_port, until
-
-QUICK = {"first_seconds": 0.05, "wait_seconds_max": 0.2}
-
-
-def hook(url, body=None, **fields):
-    return {"type": "webhook", "url": url, "body": {"text": "hi"} if body is None else body} | fields
-
-
-def ask(one, *lines):
-    with one.submission() as client:
-        answers = [client.ask(each) for each in lines]
-    assert all("job" in answer for answer in answers), answers
-    return [answer["job"] for answer in answers]
-
-
-def attempts(one, name):
-    return one.show(name)["history"]
-
-
-def reply(attempt):
-    [fate] = attempt["fates"]
-    return fate["verdict"], fate["code"], fate["text"]
+from webhooks import QUICK, ask, attempts, hook, private, reply
 
 
 @pytest.fixture
@@ -77,8 +53,8 @@ def test_the_json_goes_out_as_it_came(open_maild):
 def test_put_and_headers_of_ones_own(open_maild):
     with HTTPServer((204, {}, b"")) as server:
         one = open_maild()
-        [name] = ask(one, hook(
-            server.url(), [1], method="PUT", headers={"content-type": "application/ld+json", "Authorization": "Bearer x"}))
+        headers = {"content-type": "application/ld+json", "Authorization": "Bearer x"}
+        [name] = ask(one, hook(server.url(), [1], method="PUT", headers=headers))
         one.wait_for_state(name, "delivered")
         [asked] = server.asked
         assert asked.method == "PUT" and asked.headers["content-type"] == "application/ld+json"
@@ -152,62 +128,6 @@ def test_a_circle_of_redirects_ends(open_maild):
         [name] = ask(one, hook(server.url()))
         one.wait_for_state(name, "failed")
         assert len(server.asked) == 6
-
-
-@pytest.mark.parametrize("host", [
-    "127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "169.254.169.254", "10.0.0.1"])
-def test_nobody_goes_to_private_addresses_unless_allowed(maild, host):
-    with HTTPServer() as server:
-        one = maild(webhook={"allow_private": False}, retry=QUICK).start()
-        [name] = ask(one, hook(server.url(host=host)))
-        one.wait_for_state(name, "failed")
-        verdict, _, text = reply(attempts(one, name)[0])
-        assert verdict == "rejected" and text.startswith("no connection is made to http://") and " address" in text
-        assert server.connections == 0
-
-
-@pytest.fixture
-def public_maild(maild, tmp_path):
-    """In a network of its own, where a redirector has an address that is public, `rebind.example` is loopback, and
-    a server that must not be asked listens on loopback and at the address of a cloud's metadata."""
-    hosts = tmp_path / "hosts"
-    hosts.write_text("93.184.216.34 public.example both.example\n127.0.0.1 localhost rebind.example both.example\n")
-    one = maild(webhook={"allow_private": False}, retry=QUICK)
-    servers = Path(__file__).with_name("redirector.py")
-    addresses = ["93.184.216.34", "169.254.169.254", "127.0.0.1"]
-    script = ["ip link set lo up", f"mount --bind {hosts} /etc/hosts"]
-    script += [f"ip address add {address}/32 dev lo" for address in addresses[:2]]
-    script += [f"python3 {servers} {address} 80 {tmp_path}/{address} &" for address in addresses]
-    for address in addresses:
-        script.append(f"until (: </dev/tcp/{address}/80) 2>/dev/null; do sleep 0.02; done")
-    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
-    one.spawn(["unshare", "--net", "--mount", *as_root, "bash", "-c", "\n".join([*script, 'exec "$@"']), "bash",
-               *one.command])
-    one.notices.wait_for("READY=1", alive=one.is_alive)
-    one.log_of = lambda address: (tmp_path / address).read_text() if (tmp_path / address).exists() else ""
-    return one
-
-
-@pytest.mark.parametrize("location", [
-    "http://127.0.0.1/", "http://169.254.169.254/latest/meta-data/", "http://localhost/", "http://rebind.example/",
-    "http://[::ffff:127.0.0.1]/", "//127.0.0.1/"])
-def test_a_redirect_leads_to_no_private_address(public_maild, location):
-    [name] = ask(public_maild, hook(f"http://public.example/{quote(location, safe='')}"))
-    public_maild.wait_for_state(name, "failed")
-    verdict, _, text = reply(attempts(public_maild, name)[0])
-    assert verdict == "rejected" and text.startswith("no connection is made to http://") and " address" in text
-    assert quote(location, safe="") in public_maild.log_of("93.184.216.34"), "the public server was asked"
-    assert public_maild.log_of("127.0.0.1") == public_maild.log_of("169.254.169.254") == ""
-
-
-def test_of_a_name_with_public_and_private_addresses_only_the_public_ones_are_asked(public_maild):
-    names = ask(public_maild, *(hook(f"http://{host}/stay") for host in ("both.example", "public.example")))
-    for name in names:
-        public_maild.wait_for_state(name, "delivered")
-    [name] = ask(public_maild, hook("http://rebind.example/stay"))
-    public_maild.wait_for_state(name, "failed")
-    assert "127.0.0.1 is a loopback address" in reply(attempts(public_maild, name)[0])[2]
-    assert public_maild.log_of("127.0.0.1") == ""
 
 
 def test_a_silent_server_is_given_up_and_the_outcome_is_unknown(open_maild):
@@ -316,12 +236,6 @@ def test_tls_is_verified(open_maild):
         [name] = ask(one, hook(server.url(), max_attempts=1))
         one.wait_for_state(name, "failed")
         assert "its certificate has expired" in reply(attempts(one, name)[0])[2]
-
-
-def private(path, text):
-    path.write_text(text)
-    path.chmod(0o600)
-    return path
 
 
 def test_named_hooks_have_their_url_and_secrets_in_files(maild, tmp_path):

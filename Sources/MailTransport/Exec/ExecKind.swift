@@ -98,12 +98,12 @@ package final class ExecKind: ConfiguredKind {
         let program = Program(
             command: settings.command, environment: environment(settings, work), directory: settings.directory,
             secondsMax: settings.secondsMax)
-        // A line as it was submitted, so that a program that reads lines finds one.
-        var input = work.body
-        input.writeStaticString("\n")
         running += 1
-        pool().runIfActive(eventLoop: loop) { [stopSign, input] in
-            input.withUnsafeReadableBytes { program.run(input: $0, stop: stopSign.descriptor) }
+        pool().runIfActive(eventLoop: loop) { [stopSign] in
+            // A line as it was submitted, so that a program that reads lines finds one.
+            var input = work.body
+            input.writeStaticString("\n")
+            return input.withUnsafeReadableBytes { program.run(input: $0, stop: stopSign.descriptor) }
         }
         .assumeIsolated().whenComplete { [self] result in
             running -= 1

@@ -17,7 +17,8 @@ package struct HTTPClientSettings: Equatable, Sendable {
     package init() {}
 }
 
-/// HTTP/1.1 requests over TLS or in clear. Connections that have answered are kept for the next request to their origin.
+/// HTTP/1.1 requests over TLS or in clear. Connections that have answered are kept for the next request to their
+/// origin.
 ///
 /// Lives on one event loop. Each request is answered exactly once, and never from within `send`. How many go at a time
 /// is the caller's to bound. Redirects are answers like others.
@@ -26,7 +27,6 @@ package final class HTTPClient {
     static let idleMaxPerOrigin = 8
     static let idleMax = 64
 
-    let policy: AddressPolicy
     private let settings: HTTPClientSettings
     private let loop: any EventLoop
     private let trust: HTTPTrust
@@ -44,7 +44,6 @@ package final class HTTPClient {
         self.settings = settings
         self.trust = trust
         self.loop = loop
-        policy = settings.policy
     }
 
     package func send(_ request: HTTPRequest, done: @escaping (Result<HTTPResponse, HTTPFailure>) -> Void) {
@@ -86,20 +85,26 @@ package final class HTTPClient {
     // MARK: Connections
 
     private func attempt(_ exchange: HTTPExchange) {
-        let origin = exchange.request.url.origin
-        if exchange.mayReuse, let connection = idle[origin]?.popLast() {
+        let key = key(exchange.request)
+        if exchange.mayReuse, let connection = idle[key]?.popLast() {
             idleCount -= 1
-            if idle[origin]?.isEmpty == true { idle[origin] = nil }
+            if idle[key]?.isEmpty == true { idle[key] = nil }
             busy[ObjectIdentifier(connection)] = connection
             return connection.begin(exchange)
         }
         connect(exchange)
     }
 
+    /// Under which its connection is kept.
+    private func key(_ request: HTTPRequest) -> String {
+        (request.policy ?? settings.policy) == .anywhere ? "anywhere \(request.url.origin)" : request.url.origin
+    }
+
     private func connect(_ exchange: HTTPExchange) {
         let url = exchange.request.url
         let tls = url.isSecure ? RelayTLS(host: url.host, sharing: trust.context) : nil
-        let connection = HTTPConnection(self, exchange, tls: tls)
+        let policy = exchange.request.policy ?? settings.policy
+        let connection = HTTPConnection(self, exchange, key: key(exchange.request), policy: policy, tls: tls)
         busy[ObjectIdentifier(connection)] = connection
         let seconds = settings.connectSecondsMax
         connection.expect(within: .nanoseconds(Int64(seconds * 1e9)), loop) {
@@ -144,9 +149,9 @@ package final class HTTPClient {
     /// It may be used again.
     func rest(_ connection: HTTPConnection) {
         busy[ObjectIdentifier(connection)] = nil
-        let fellows = idle[connection.origin]?.count ?? 0
+        let fellows = idle[connection.key]?.count ?? 0
         guard !isClosing, fellows < Self.idleMaxPerOrigin, idleCount < Self.idleMax else { return connection.close() }
-        idle[connection.origin, default: []].append(connection)
+        idle[connection.key, default: []].append(connection)
         idleCount += 1
         connection.expect(within: .seconds(Int64(Limits.idleSecondsMax)), loop) {
             self.gone(connection)
@@ -157,9 +162,9 @@ package final class HTTPClient {
     /// It has ended.
     func gone(_ connection: HTTPConnection) {
         busy[ObjectIdentifier(connection)] = nil
-        guard let place = idle[connection.origin]?.firstIndex(where: { $0 === connection }) else { return }
-        idle[connection.origin]?.remove(at: place)
-        if idle[connection.origin]?.isEmpty == true { idle[connection.origin] = nil }
+        guard let place = idle[connection.key]?.firstIndex(where: { $0 === connection }) else { return }
+        idle[connection.key]?.remove(at: place)
+        if idle[connection.key]?.isEmpty == true { idle[connection.key] = nil }
         idleCount -= 1
     }
 

@@ -21,6 +21,9 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     let origin: String
+    /// Who may use it again: others with the same origin and policy.
+    let key: String
+    private let policy: AddressPolicy
     private let client: HTTPClient
     private let tls: RelayTLS?
     private var encrypter: NIOSSLClientHandler?
@@ -37,8 +40,10 @@ final class HTTPConnection: ChannelInboundHandler {
     private var alarm: Scheduled<Void>?
 
     /// - Parameter tls: nil in clear.
-    init(_ client: HTTPClient, _ first: HTTPExchange, tls: RelayTLS?) {
+    init(_ client: HTTPClient, _ first: HTTPExchange, key: String, policy: AddressPolicy, tls: RelayTLS?) {
         self.client = client
+        self.key = key
+        self.policy = policy
         self.first = first
         self.tls = tls
         origin = first.request.url.origin
@@ -59,7 +64,7 @@ final class HTTPConnection: ChannelInboundHandler {
             try pipeline.addHTTPClientHandlers(leftOverBytesStrategy: .fireError)
             try pipeline.addHandler(self)
             link.peer = channel.remoteAddress?.place
-            if let address = channel.remoteAddress, let reason = client.policy.refusal(of: address) {
+            if let address = channel.remoteAddress, let reason = policy.refusal(of: address) {
                 return fail(.forbidden, "no connection is made to \(origin): \(reason)")
             }
             try channel.syncOptions?.setOption(.autoRead, value: true)

@@ -13,6 +13,8 @@ package struct HTTPRequest: Sendable {
     package var body: ByteBuffer
     /// Of the answer's body so many bytes are kept.
     package var keptBytesMax = Limits.keptTextBytesMax
+    /// In place of the client's.
+    package var policy: AddressPolicy?
 
     package init(_ method: HTTPMethod, _ url: WebURL, headers: HTTPHeaders = HTTPHeaders(), body: ByteBuffer) {
         self.method = method

@@ -52,7 +52,7 @@ package final class NoopKind: ConfiguredKind {
 
 extension WorkResult {
     fileprivate init(_ verdict: Verdict, ref: String?) {
-        self.init(
-            fates: [Fate(verdict)], tried: [Trial(recipient: "nobody", verdict: verdict)], relay: NoopSchema.type, ref: ref)
+        self.init(verdict, for: "nobody", by: NoopSchema.type)
+        self.ref = ref
     }
 }

@@ -1,6 +1,8 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import MailJob
+
 /// What an endpoint is asked, with the secrets as their files have them at this moment.
 struct OAuthQuestion: Sendable {
     /// The form.
@@ -13,7 +15,9 @@ struct OAuthQuestion: Sendable {
     private let olderBody: [UInt8]?
 
     /// - Parameter unkept: a later refresh token that is on no shelf.
-    init(_ settings: OAuthSettings, _ shelf: TokenShelf, _ unkept: RefreshToken?) throws(SecretFileError) {
+    init(
+        _ settings: OAuthSettings, _ shelf: TokenShelf, _ unkept: RefreshToken?, now: WallTime
+    ) throws(SecretFileError) {
         let secret = try settings.clientSecret?.secret()
         let configured = try settings.refreshToken?.secret()
         var later: Secret?
@@ -22,8 +26,17 @@ struct OAuthQuestion: Sendable {
         }
         ancestor = configured
         refreshToken = later ?? configured
-        body = Self.form(settings, secret, refreshToken)
-        olderBody = later == nil ? nil : Self.form(settings, secret, configured)
+        let assertion = try Self.assertion(settings, now: now)
+        body = Self.form(settings, secret, refreshToken, assertion)
+        olderBody = later == nil ? nil : Self.form(settings, secret, configured, nil)
+    }
+
+    private static func assertion(_ settings: OAuthSettings, now: WallTime) throws(SecretFileError) -> String? {
+        guard let key = settings.key else { return nil }
+        let assertion = try JWTAssertion(try key.content(), name: try key.path())
+        return try assertion.text(
+            issuer: settings.clientID, subject: settings.subject, audience: settings.url.origin + settings.url.target,
+            scope: settings.scope, now: now)
     }
 
     private init(older: OAuthQuestion, body: [UInt8]) {
@@ -35,13 +48,18 @@ struct OAuthQuestion: Sendable {
 
     var older: OAuthQuestion? { olderBody.map { OAuthQuestion(older: self, body: $0) } }
 
-    /// RFC 6749 §6 with a refresh token, §4.4.2 without. The client's secret goes into the form, which §2.3.1 allows
-    /// and every endpoint that is in use takes.
-    private static func form(_ settings: OAuthSettings, _ secret: Secret?, _ refreshToken: Secret?) -> [UInt8] {
-        let grant = refreshToken == nil ? "client_credentials" : "refresh_token"
-        var fields: [(name: String, value: [UInt8])] = [
-            ("grant_type", Array(grant.utf8)), ("client_id", Array(settings.clientID.utf8)),
-        ]
+    /// The client's secret goes into the form, which RFC 6749 §2.3.1 allows and every endpoint that is in use takes.
+    private static func form(
+        _ settings: OAuthSettings, _ secret: Secret?, _ refreshToken: Secret?, _ assertion: String?
+    ) -> [UInt8] {
+        var fields: [(name: String, value: [UInt8])] = []
+        if let assertion {
+            fields.append(("grant_type", Array("urn:ietf:params:oauth:grant-type:jwt-bearer".utf8)))
+            fields.append(("assertion", Array(assertion.utf8)))
+        } else {
+            let grant = refreshToken == nil ? "client_credentials" : "refresh_token"
+            fields += [("grant_type", Array(grant.utf8)), ("client_id", Array(settings.clientID.utf8))]
+        }
         if let secret { fields.append(("client_secret", secret.bytes)) }
         if let refreshToken { fields.append(("refresh_token", refreshToken.bytes)) }
         if let scope = settings.scope { fields.append(("scope", Array(scope.utf8))) }

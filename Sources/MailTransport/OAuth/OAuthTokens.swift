@@ -71,9 +71,12 @@ package final class OAuthTokens {
     private func ask() {
         guard !isAsking, clock.monotonic() >= rest?.until ?? 0 else { return }
         isAsking = true
-        let (settings, shelf, unkept) = (settings, shelf, unkept)
+        let (settings, shelf, unkept, now) = (settings, shelf, unkept, clock.now())
         // Files are read anew each time: a secret may be changed without a reload.
-        onThread({ () throws(SecretFileError) in try OAuthQuestion(settings, shelf, unkept) }) { [self] result in
+        let question = onThread { () throws(SecretFileError) in
+            try OAuthQuestion(settings, shelf, unkept, now: now)
+        }
+        question.done { [self] result in
             switch result {
             case .success(let question): send(question)
             case .failure(let error): end(.failure(OAuthFault(error.reason)))
@@ -107,12 +110,13 @@ package final class OAuthTokens {
             if fault.isGrantInvalid, let older = question.older {
                 unkept = nil
                 let shelf = shelf
-                return onThread({ shelf.forget() }) { [self] _ in send(older) }
+                return onThread { shelf.forget() }.done { [self] _ in send(older) }
             }
             end(.failure(fault))
         case .success(let grant):
             let token = AccessToken(grant.token, lifetime: grant.lifetime, askedAt: askedAt)
-            guard let new = grant.refreshToken, let ancestor = question.ancestor, new != question.refreshToken else {
+            let new = grant.refreshToken ?? unkept?.token
+            guard let new, let ancestor = question.ancestor, unkept != nil || new != question.refreshToken else {
                 return end(.success(token))
             }
             keep(new, ancestor) { [self] in end(.success(token)) }
@@ -122,7 +126,8 @@ package final class OAuthTokens {
     /// Before anybody uses the access token: the endpoint may take the old refresh token no more.
     private func keep(_ token: Secret, _ ancestor: Secret, done: @escaping () -> Void) {
         let shelf = shelf
-        onThread({ () throws(SecretFileError) in try shelf.keep(token, ancestor: ancestor) }) { [self] result in
+        let keeping = onThread { () throws(SecretFileError) in try shelf.keep(token, ancestor: ancestor) }
+        keeping.done { [self] result in
             switch result {
             case .success: unkept = nil
             case .failure(let error):
@@ -155,15 +160,24 @@ package final class OAuthTokens {
 
     /// Files are not for the loop.
     private func onThread<Value: Sendable>(
-        _ body: @escaping @Sendable () throws(SecretFileError) -> Value,
-        _ done: @escaping (Result<Value, SecretFileError>) -> Void
-    ) {
-        let future = NIOThreadPool.singleton.runIfActive(eventLoop: loop) {
-            Result { () throws(SecretFileError) in try body() }
-        }
+        _ body: @escaping @Sendable () throws(SecretFileError) -> Value
+    ) -> ThreadWork<Value> {
+        ThreadWork(
+            future: NIOThreadPool.singleton.runIfActive(eventLoop: loop) {
+                Result { () throws(SecretFileError) in try body() }
+            })
+    }
+}
+
+/// What a thread does for the loop.
+private struct ThreadWork<Value: Sendable> {
+    let future: EventLoopFuture<Result<Value, SecretFileError>>
+
+    /// `answer` comes on the loop.
+    func done(_ answer: @escaping (Result<Value, SecretFileError>) -> Void) {
         future.assumeIsolated().whenComplete { result in
             let stopped = Result<Value, SecretFileError>.failure(SecretFileError(reason: "maild is stopping"))
-            done((try? result.get()) ?? stopped)
+            answer((try? result.get()) ?? stopped)
         }
     }
 }

@@ -62,7 +62,9 @@ struct WebhookCall {
             }
             for (name, value) in signature { all.replaceOrAdd(name: name, value: value) }
         }
-        return HTTPRequest(method, url, headers: all, body: body)
+        var request = HTTPRequest(method, url, headers: all, body: body)
+        if let hook, hook.allowsPrivate, !isElsewhere { request.policy = .anywhere }
+        return request
     }
 
     /// They were meant for one server, and a redirect leads to another.

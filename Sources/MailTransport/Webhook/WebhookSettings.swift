@@ -26,6 +26,8 @@ package struct HookSettings: Equatable, Sendable {
 
     package var name: String
     package var address: Address
+    /// It may be at an address of this machine or its networks: the operator has put it there.
+    package var allowsPrivate = false
     /// Signs what is sent.
     package var secret: PrivateFile?
     package var signature = HookSignature.standard
@@ -43,6 +45,7 @@ package struct WebhookPlan: Sendable {
     package struct Hook: Sendable {
         var name: String
         var url: WebURL
+        var allowsPrivate: Bool
         var secret: Secret?
         var signature: HookSignature
         var authorization: Secret?
@@ -66,7 +69,8 @@ package struct WebhookPlan: Sendable {
 
     private static func read(_ hook: HookSettings) throws(SettingsFault) -> Hook {
         let key = "webhook.\(hook.name)"
-        var read = Hook(name: hook.name, url: try url(hook, key), signature: hook.signature)
+        var read = Hook(
+            name: hook.name, url: try url(hook, key), allowsPrivate: hook.allowsPrivate, signature: hook.signature)
         read.secret = try secret(hook.secret, "\(key).secret")
         read.authorization = try secret(hook.authorization, "\(key).authorization")
         // RFC 9110 §5.5: a line break would begin a field of its own.
