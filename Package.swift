@@ -48,6 +48,8 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        // Without pkgConfig: Debian's libunbound.pc asks for packages that its -dev package does not bring.
+        .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
 
         room("MailJob"),
@@ -56,10 +58,11 @@ let package = Package(
         room("MailSpool", ["MailJob", "CSQLite", nioCore]),
         room("Exposition"),
         room("Systemd", ["CSystemd"]),
+        room("DNS", ["CUnbound"]),
         room("MailTelemetry", ["MailJob", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1]),
         room(
             "MailTransport",
-            ["MailJob", "MailWire", "MailMessage", "MailTelemetry", nioCore, nioPosix, nioTLS, nioSSL, crypto]),
+            ["MailJob", "MailWire", "MailMessage", "MailTelemetry", "DNS", nioCore, nioPosix, nioTLS, nioSSL, crypto]),
         room("MailDispatch", ["MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", nioCore]),
         room("MailIntake", ["MailJob", "MailWire", "MailSpool", "MailTelemetry", nioCore, nioPosix]),
         room(
@@ -69,7 +72,7 @@ let package = Package(
             "MailDaemon",
             [
                 "MailJob", "MailWire", "MailMessage", "MailSpool", "MailTransport", "MailDispatch", "MailIntake",
-                "MailControl", "MailTelemetry", "Exposition", "Systemd", nioCore, nioPosix, tomlKit,
+                "MailControl", "MailTelemetry", "Exposition", "Systemd", "DNS", nioCore, nioPosix, tomlKit,
             ]),
         .executableTarget(name: "maild", dependencies: ["MailDaemon", argumentParser], swiftSettings: settings),
         .executableTarget(
@@ -82,11 +85,12 @@ let package = Package(
         tests("MailSpoolTests", ["MailJob", "MailSpool", "CSQLite", nioCore]),
         tests("ExpositionTests", ["Exposition"]),
         tests("SystemdTests", ["Systemd"]),
+        tests("DNSTests", ["DNS"]),
         tests(
             "MailTelemetryTests",
             ["MailJob", "MailTelemetry", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1, nioEmbedded]),
         tests(
-            "MailTransportTests", ["MailJob", "MailMessage", "MailTransport", nioCore, nioPosix, nioEmbedded, nioSSL],
+            "MailTransportTests", ["MailJob", "MailMessage", "DNS", "MailTransport", nioCore, nioPosix, nioEmbedded, nioSSL],
             exclude: ["Certificates", "Dialogues"]),
         tests(
             "MailDispatchTests",

@@ -1,6 +1,7 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import DNS
 import MailJob
 
 /// Everything an operator may decide, as docs/configuration.md lists it; every default of a bound is MailJob's.
@@ -20,6 +21,7 @@ package struct Configuration: Equatable, Sendable {
     package var retry = Retry()
     package var metrics = Metrics()
     package var maildir: Maildir
+    package var dns = ResolverSettings()
     /// In the order of their names.
     package var relays: [RelaySettings] = []
     /// In the order of the file.

@@ -39,6 +39,9 @@ extension Configuration {
             ("retry.expiry_seconds", "\(retry.expirySeconds)"),
             ("metrics.worker_label", "\(metrics.workerLabel)"),
             ("maildir.path", maildir.path),
+            ("dns.servers", dns.servers.map(\.description).joined(separator: " ")),
+            ("dns.dnssec", dns.validation.rawValue),
+            ("dns.trust_anchor", dns.trustAnchor ?? ""),
         ]
         entries += routes.enumerated().map { ("route[\($0.offset + 1)]", "\($0.element)") }
         entries += dkim.enumerated().flatMap { $1.entries("dkim[\($0 + 1)]") }
@@ -81,7 +84,16 @@ extension RelaySettings {
             ("relay.\(name).idle_seconds_max", "\(idleSecondsMax)"),
             ("relay.\(name).messages_per_second", messagesPerSecond.map { "\($0)" } ?? ""),
             ("relay.\(name).tls", tls.rawValue),
-        ] + securityEntries.compactMap { key, value in value.map { ("relay.\(name).\(key)", $0) } }
+        ] + mxEntries + securityEntries.compactMap { key, value in value.map { ("relay.\(name).\(key)", $0) } }
+    }
+
+    private var mxEntries: [(String, String)] {
+        guard isMX else { return [] }
+        return [
+            ("relay.\(name).mx", "true"),
+            ("relay.\(name).connections_per_domain_max", "\(connectionsPerDomainMax)"),
+            ("relay.\(name).private_addresses", "\(allowsPrivate)"),
+        ]
     }
 
     /// Only what the file says: most relays have none of it.

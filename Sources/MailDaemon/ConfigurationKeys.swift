@@ -16,10 +16,11 @@ enum ConfigurationKeys {
         "retry": ["first_seconds", "wait_seconds_max", "expiry_seconds"],
         "metrics": ["worker_label"],
         "maildir": ["path"],
+        "dns": ["servers", "dnssec", "trust_anchor"],
         "relay": [
             "host", "port", "connections_max", "messages_per_connection_max", "idle_seconds_max", "messages_per_second",
             "tls", "tls_roots", "tls_certificate", "tls_key", "user", "password_file", "password_credential",
-            "token_file", "token_credential", "auth",
+            "token_file", "token_credential", "auth", "mx", "connections_per_domain_max", "private_addresses",
         ],
         "route": ["sender_domain", "recipient_domain", "relays"],
         "dkim": ["domain", "selector", "key_file", "key_credential", "subdomains"],

@@ -19,6 +19,7 @@ extension Configuration {
         try reader.read(["metrics", "worker_label"], into: &configuration.metrics.workerLabel)
         try reader.readPath(["maildir", "path"], into: &configuration.maildir.path)
         try configuration.readRelays(reader)
+        try configuration.readDNS(reader)
         try configuration.readDKIM(reader)
         return configuration
     }
@@ -139,10 +140,13 @@ extension RelaySettings {
     init(_ reader: ConfigurationReader, name: String) throws(ConfigurationError) {
         let path = ["relay", name]
         self.init(name: name, host: "")
+        try readMX(reader, path)
         try reader.read(path + ["host"], into: &host, wanted: "a domain name or an IP address") {
             HostPort.isHost($0) ? $0 : nil
         }
-        guard !host.isEmpty else { throw reader.error(path + ["host"], "is missing") }
+        guard isMX || !host.isEmpty else {
+            throw reader.error(path + ["host"], "is missing; or mx = true, for each domain's own servers")
+        }
         try reader.read(path + ["port"], into: &port, 1...65535)
         try reader.read(path + ["connections_max"], into: &connectionsMax, Configuration.Ranges.relayConnections)
         try reader.read(
@@ -155,5 +159,6 @@ extension RelaySettings {
         }
         try readTLS(reader, path)
         try readLogin(reader, path)
+        try checkMX(reader, path)
     }
 }

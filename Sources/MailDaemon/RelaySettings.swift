@@ -8,8 +8,12 @@ import MailTransport
 package struct RelaySettings: Equatable, Sendable {
     /// Letters, digits, `-`, `_` and `.`; it is a metric's label and stands in the journal.
     package var name: String
-    /// A domain name or an IP address without brackets.
+    /// A domain name or an IP address without brackets; empty where mail goes to each domain's own servers.
     package var host: String
+    package var isMX = false
+    package var connectionsPerDomainMax = Limits.mxConnectionsPerDomainMax
+    /// Loopback and private addresses may be connected to; with `isMX` alone.
+    package var allowsPrivate = false
     package var port = 25
     package var connectionsMax = Limits.connectionsPerRelayMax
     package var messagesPerConnectionMax = Limits.messagesPerConnectionMax

@@ -6,18 +6,18 @@ import NIOCore
 
 /// A composed message on its way: what any transport of e-mail needs, and nothing of the job it came from.
 package struct Mail: Sendable {
-    package let job: JobID
+    package var job: JobID
     /// Envelope sender without angle brackets; empty for the null reverse-path (RFC 5321 §4.5.5).
-    package let sender: String
+    package var sender: String
     /// Envelope recipients that this attempt is for, without angle brackets.
-    package let recipients: [String]
+    package var recipients: [String]
     /// RFC 5322 message, all lines ended by CRLF, no dot-stuffing.
-    package let message: ByteBuffer
+    package var message: ByteBuffer
     /// The body has octets over 127 and needs 8BITMIME (RFC 6152).
-    package let needs8BitMIME: Bool
+    package var needs8BitMIME: Bool
     /// The header has octets over 127, so that every recipient's server must offer SMTPUTF8 (RFC 6531 §3.1). Of the
     /// envelope's addresses this says nothing.
-    package let needsSMTPUTF8: Bool
+    package var needsSMTPUTF8: Bool
 
     package init(
         job: JobID, sender: String, recipients: [String], message: ByteBuffer, needs8BitMIME: Bool,
@@ -30,6 +30,13 @@ package struct Mail: Sendable {
         self.needs8BitMIME = needs8BitMIME
         self.needsSMTPUTF8 = needsSMTPUTF8
     }
+
+    /// The same mail for some of its recipients, by their indices.
+    func part(_ chosen: [Int]) -> Mail {
+        var part = self
+        part.recipients = chosen.map { recipients[$0] }
+        return part
+    }
 }
 
 /// How one attempt ended: a verdict for each recipient, in the order of `Mail.recipients`.
@@ -41,7 +48,7 @@ package struct Outcome: Sendable {
     package var peer: String?
     /// Who of the recipients was not tried; their verdicts say `deferred` and why.
     package var putOff: PutOff?
-    /// Such as `TLSv1.3`; nil in clear.
+    /// Such as `TLSv1.3`; nil in clear. Of a mail that went over several relays all versions, `none` for one in clear.
     package var tls: String?
 
     package init(verdicts: [Verdict], relay: String, peer: String? = nil, tls: String? = nil) {
@@ -61,6 +68,8 @@ package struct PutOff: Equatable, Sendable {
     package var seconds: Double
     /// Indices into the mail's recipients.
     package var recipients: [Int]
+    /// No mail at all goes by this relay; otherwise only these recipients have to wait.
+    package var isOutage = true
 
     package init(relay: String, cause: Reply, seconds: Double, recipients: [Int]) {
         self.relay = relay
@@ -73,6 +82,7 @@ package struct PutOff: Equatable, Sendable {
     func joined(with other: PutOff) -> PutOff {
         var joined = other.seconds < seconds ? other : self
         joined.recipients = recipients + other.recipients
+        joined.isOutage = isOutage && other.isOutage
         return joined
     }
 }
@@ -91,9 +101,12 @@ package protocol MailTransport: AnyObject {
     func rouse()
     /// So many workers share all transports.
     func staffed(by workers: Int)
+    /// Behind it are many servers that it spares one by one: what one of them says is not said of all.
+    var hasManyServers: Bool { get }
 }
 
 extension MailTransport {
+    package var hasManyServers: Bool { false }
     package func rouse() {}
     package func staffed(by workers: Int) {}
 }
@@ -101,7 +114,7 @@ extension MailTransport {
 /// A transport's numbers as `mailctl status` shows them.
 package struct TransportReport: Sendable {
     package var name: String
-    /// "smtp", "maildir".
+    /// "smtp", "mx", "maildir".
     package var transport: String
     /// host:port or directory.
     package var address: String
@@ -120,10 +133,28 @@ package struct TransportReport: Sendable {
     package var waiting = 0
     /// Mails at a time while the relay is spared; nil while it is not.
     package var concurrencyMax: Double?
+    /// Domains that are remembered, where mail goes to each one's own servers.
+    package var destinations: Int?
+    /// Of these, those that are away, the ones with the most mail first; bounded in number.
+    package var awayDestinations: [AwayDestination] = []
 
     package init(name: String, transport: String, address: String) {
         self.name = name
         self.transport = transport
         self.address = address
+    }
+}
+
+/// A domain whose servers take no mail now.
+package struct AwayDestination: Equatable, Sendable {
+    package var domain: String
+    package var cause: String
+    /// From now on; nil while a probe is out.
+    package var nextProbeSeconds: Double?
+
+    package init(domain: String, cause: String, nextProbeSeconds: Double?) {
+        self.domain = domain
+        self.cause = cause
+        self.nextProbeSeconds = nextProbeSeconds
     }
 }

@@ -96,7 +96,11 @@ package final class RoutedTransport: MailTransport {
 
     package func staffed(by workers: Int) {
         self.workers = workers
-        for gate in gates { gate.pump() }
+        for gate in gates {
+            // The others have one each, whatever happens.
+            gate.transport.staffed(by: max(1, workers - gates.count + 1))
+            gate.pump()
+        }
     }
 
     package var reports: [TransportReport] { gates.map(\.report) }
@@ -152,14 +156,5 @@ extension RoutedTransport: RelayHouse {
     func moved(_ gate: RelayGate) {
         guard gates.count > 1 else { return }
         for other in gates where other !== gate && other.inHand > other.inFlight { other.pump() }
-    }
-}
-
-extension Mail {
-    /// The same message for some of the recipients.
-    fileprivate func part(_ chosen: [Int]) -> Mail {
-        Mail(
-            job: job, sender: sender, recipients: chosen.map { recipients[$0] }, message: message,
-            needs8BitMIME: needs8BitMIME)
     }
 }

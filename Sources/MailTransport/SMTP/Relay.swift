@@ -59,6 +59,23 @@ package final class SMTPRelay: MailTransport {
         balance()
     }
 
+    /// Opens one more session, for mail that is not there yet; `done` hears why none came about, or nil. Where no more
+    /// connections may be opened it is nil as well: mail takes its turn on those that are.
+    func knock(done: @escaping (Reply?) -> Void) {
+        guard !isClosing, connections.count < configuration.connectionsMax else {
+            return loop.assumeIsolated().execute { done(nil) }
+        }
+        open(knocker: done)
+    }
+
+    /// Connections without work say goodbye.
+    func quitIdle() {
+        for _ in 0..<rack.idleCount { rack.idle?.quit() }
+    }
+
+    var connectionCount: Int { connections.count }
+    var hasIdle: Bool { rack.idle != nil }
+
     package var report: TransportReport {
         var report = TransportReport(name: name, transport: "smtp", address: configuration.address)
         report.connections = connections.values.count { $0.isOpen }
@@ -79,6 +96,7 @@ package final class SMTPRelay: MailTransport {
     func opened(_ connection: SMTPConnection) {
         openingCount -= 1
         pause.succeeded()
+        answerKnocker(connection, nil)
         for delivery in connection.bound {
             // A server may not offer PIPELINING today though it did before: then there is room for one only.
             if connection.room > 0 { connection.submit(delivery) } else { waiting.prepend(delivery) }
@@ -108,6 +126,7 @@ package final class SMTPRelay: MailTransport {
         if !connection.wasReady {
             openingCount -= 1
             if let cause = connection.ending { refused(cause) }
+            answerKnocker(connection, connection.ending ?? Reply(451, "4.4.1", "no connection to \(configuration.address)"))
         }
         for delivery in connection.bound.reversed() { waiting.prepend(delivery) }
         connection.bound = []
@@ -115,9 +134,17 @@ package final class SMTPRelay: MailTransport {
 
     // MARK: Connections
 
-    private func open(for bound: [Delivery] = []) {
+    /// In a later turn, when the connection is where mail finds it.
+    private func answerKnocker(_ connection: SMTPConnection, _ cause: Reply?) {
+        guard let knocker = connection.knocker else { return }
+        connection.knocker = nil
+        loop.assumeIsolated().execute { knocker(cause) }
+    }
+
+    private func open(for bound: [Delivery] = [], knocker: ((Reply?) -> Void)? = nil) {
         let connection = SMTPConnection(self, loop: loop, observer: observer)
         connection.bound = bound
+        connection.knocker = knocker
         connections[ObjectIdentifier(connection)] = connection
         openingCount += 1
         connector.open(configuration, loop).assumeIsolated().whenComplete { result in
@@ -132,7 +159,9 @@ package final class SMTPRelay: MailTransport {
 
     private func failed(_ connection: SMTPConnection, _ reason: String) {
         guard connections[ObjectIdentifier(connection)] != nil else { return }
-        refused(Reply(451, "4.4.1", "could not connect to \(configuration.address): \(reason)"))
+        let cause = Reply(451, "4.4.1", "could not connect to \(configuration.address): \(reason)")
+        refused(cause)
+        answerKnocker(connection, cause)
         connection.quit()
     }
 

@@ -33,7 +33,7 @@ package struct TLSFileError: Error, Equatable, CustomStringConvertible {
 /// Everything needed to encrypt sessions with one relay: read once, used for each.
 package struct RelayTLS: Sendable {
     private let context: NIOSSLContext
-    private let host: String
+    private var host: String
 
     /// Reads the files, and the system's roots where none are named.
     package init(_ relay: RelayConfiguration) throws(TLSFileError) {
@@ -58,6 +58,13 @@ package struct RelayTLS: Sendable {
             }
             throw TLSFileError(key: "tls_certificate", reason: "certificate and key do not belong together")
         }
+    }
+
+    /// The same settings for another server.
+    func named(_ host: String) -> RelayTLS {
+        var other = self
+        other.host = host
+        return other
     }
 
     private static func certificates(_ path: String, _ key: String) throws(TLSFileError) -> [NIOSSLCertificate] {
