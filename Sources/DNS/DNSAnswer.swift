@@ -20,7 +20,7 @@ package struct DNSQuestion: Hashable, Sendable, CustomStringConvertible {
         self.type = type
     }
 
-    package var description: String { "\(name) \("\(type)".uppercased())" }
+    package var description: String { "\(name) (\("\(type)".uppercased()))" }
 }
 
 /// What was found, CNAMEs followed.

@@ -17,6 +17,7 @@ struct NameServerProbe {
     var servers: [NameServer]
     private var waiting: [@Sendable (ServerCheck) -> Void] = []
     private var sockets: [CInt] = []
+    private var isRunning = false
     private var startedAt = 0.0
     private var hasRepeated = false
     private var last: (isAnswered: Bool, at: Double)?
@@ -27,7 +28,7 @@ struct NameServerProbe {
 
     /// Monotonic seconds at which `advance` has something to do; nil while nothing is under way.
     var alarm: Double? {
-        guard !waiting.isEmpty else { return nil }
+        guard isRunning else { return nil }
         return startedAt + (hasRepeated ? Self.secondsMax : Self.repeatSeconds)
     }
 
@@ -36,7 +37,13 @@ struct NameServerProbe {
             return done(ServerCheck(isAnswered: last.isAnswered, servers: names))
         }
         waiting.append(done)
-        guard waiting.count == 1 else { return }
+        begin(at: now)
+    }
+
+    /// For nobody in particular, unless it is under way.
+    mutating func begin(at now: Double) {
+        guard !isRunning else { return }
+        isRunning = true
         startedAt = now
         hasRepeated = false
         sockets = servers.compactMap(Self.connect)
@@ -45,7 +52,7 @@ struct NameServerProbe {
 
     /// Whether somebody answered, once that is known.
     mutating func advance(at now: Double) -> Bool? {
-        guard !waiting.isEmpty else { return nil }
+        guard isRunning else { return nil }
         for socket in sockets {
             if receive(socket) { return finish(true, at: now) }
         }
@@ -58,12 +65,13 @@ struct NameServerProbe {
     }
 
     mutating func end() {
-        if !waiting.isEmpty { _ = finish(true, at: 0) }
+        if isRunning { _ = finish(true, at: 0) }
     }
 
     private mutating func finish(_ isAnswered: Bool, at now: Double) -> Bool {
         for socket in sockets { close(socket) }
         sockets = []
+        isRunning = false
         last = (isAnswered, now)
         let answered = waiting
         waiting = []

@@ -13,6 +13,9 @@ final class ResolverDesk: @unchecked Sendable {
         var isClosing = false
     }
 
+    /// After so long without an answer it is found out whether the servers say anything at all: libunbound would take
+    /// a quarter of a minute to despair of them.
+    private static let doubtSeconds = 3.0
     /// How often resolv.conf is looked at, where there are questions.
     private static let lookSeconds = 5.0
 
@@ -24,8 +27,10 @@ final class ResolverDesk: @unchecked Sendable {
     private var lookedAt: Double
     /// The last is asked; those before it only finish.
     private var contexts: [UnboundContext]
-    /// In the order of their deadlines.
+    /// In the order in which they were asked.
     private var inquiries: [Inquiry] = []
+    /// When that was last found out.
+    private var checkedAt = 0.0
     private var probe: NameServerProbe
     /// No server answered: what libunbound remembers of them is not to be trusted once they do.
     private var isSpoiled = false
@@ -67,7 +72,7 @@ final class ResolverDesk: @unchecked Sendable {
             for (question, done) in work.questions { ask(question, done) }
             for check in work.checks { probe.add(check, at: Self.now()) }
             for context in contexts { context.process() }
-            if let answered = probe.advance(at: Self.now()) { isSpoiled = !answered }
+            check(at: Self.now())
             giveUp(at: Self.now())
             contexts.removeAll { $0 !== contexts.last && $0.isIdle }
         }
@@ -79,7 +84,9 @@ final class ResolverDesk: @unchecked Sendable {
         for descriptor in contexts.map(\.descriptor) + probe.descriptors {
             files.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
         }
-        let alarms = [inquiries.first?.deadline, probe.alarm].compactMap { $0 }
+        let oldest = inquiries.first?.askedAt
+        let doubt = oldest.map { max($0 + Self.doubtSeconds, checkedAt + Self.doubtSeconds) }
+        let alarms = [oldest.map { $0 + Resolver.secondsMax }, doubt, probe.alarm].compactMap { $0 }
         let seconds = alarms.min().map { max(0, $0 - Self.now()) }
         _ = poll(&files, nfds_t(files.count), seconds.map { CInt($0 * 1000) + 1 } ?? -1)
     }
@@ -97,7 +104,7 @@ final class ResolverDesk: @unchecked Sendable {
     private func ask(_ question: DNSQuestion, _ done: @escaping @Sendable (DNSAnswer) -> Void) {
         let now = Self.now()
         renew(at: now)
-        let inquiry = Inquiry(question, deadline: now + Resolver.secondsMax, done: done)
+        let inquiry = Inquiry(question, at: now, done: done)
         inquiries.append(inquiry)
         contexts.last?.ask(inquiry)
     }
@@ -115,11 +122,24 @@ final class ResolverDesk: @unchecked Sendable {
         if let fresh = try? UnboundContext(settings, servers: servers) { contexts.append(fresh) }
     }
 
-    private func giveUp(at now: Double) {
-        while let first = inquiries.first, !first.isOpen || first.deadline <= now {
-            inquiries.removeFirst()
-            first.answer(DNSAnswer(.failed("no answer within \(Int(Resolver.secondsMax)) s")))
+    /// Asks after the servers where an answer is long in coming; where nobody is there, none will come.
+    private func check(at now: Double) {
+        if let oldest = inquiries.first?.askedAt, now >= max(oldest, checkedAt) + Self.doubtSeconds {
+            checkedAt = now
+            probe.begin(at: now)
         }
+        guard let isAnswered = probe.advance(at: now) else { return }
+        isSpoiled = !isAnswered
+        guard !isAnswered else { return }
+        let failure = DNSAnswer(.failed("no name server answers"))
+        for inquiry in inquiries where now >= inquiry.askedAt + Self.doubtSeconds { inquiry.answer(failure) }
+    }
+
+    private func giveUp(at now: Double) {
+        let deadline = now - Resolver.secondsMax
+        let late = inquiries.prefix { !$0.isOpen || $0.askedAt <= deadline }
+        for inquiry in late { inquiry.answer(DNSAnswer(.failed("no answer within \(Int(Resolver.secondsMax)) s"))) }
+        inquiries.removeFirst(late.count)
     }
 
     private func end() {

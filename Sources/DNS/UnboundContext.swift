@@ -8,12 +8,12 @@ import Glibc
 final class Inquiry {
     let question: DNSQuestion
     /// Monotonic seconds.
-    let deadline: Double
+    let askedAt: Double
     private var done: ((DNSAnswer) -> Void)?
 
-    init(_ question: DNSQuestion, deadline: Double, done: @escaping (DNSAnswer) -> Void) {
+    init(_ question: DNSQuestion, at now: Double, done: @escaping (DNSAnswer) -> Void) {
         self.question = question
-        self.deadline = deadline
+        askedAt = now
         self.done = done
     }
 
@@ -135,6 +135,8 @@ extension UnboundContext {
     private static func configure(
         _ context: OpaquePointer, _ settings: ResolverSettings, _ servers: [NameServer]
     ) throws(ResolverError) {
+        // It would write to standard error, in words of its own.
+        _ = ub_ctx_debugout(context, nil)
         for (option, value) in options(settings) {
             try check(ub_ctx_set_option(context, "\(option):", value), "\(option): \(value)")
         }

@@ -25,6 +25,8 @@ final class Destination {
     /// Searches for a session that are under way.
     private var walks = 0
     private var isLookingUp = false
+    /// Since when nobody was given a mail although there was one; nil while sessions come about.
+    private var soughtSince: Double?
 
     init(_ domain: String, of house: MXTransport) {
         self.domain = domain
@@ -50,11 +52,15 @@ final class Destination {
         let now = house.now
         usedAt = now
         guard inFlight + line.count < capacity(at: now) else { return putOff(haul, after: Self.breathSeconds) }
+        if let soughtSince, house.isPressed, now - soughtSince >= Self.patienceSeconds {
+            return makeRoom(haul, waited: now - soughtSince)
+        }
         if case .wait = breaker.admit(at: now), let cause = breaker.cause {
             // Known to be away: an attempt like any other, and a quick one. The retry schedule sets the pace.
             return haul.answer(.deferred(cause), relay: house.name)
         }
         line.append(haul)
+        if soughtSince == nil, inFlight == 0 { soughtSince = now }
         advance()
     }
 
@@ -138,6 +144,7 @@ final class Destination {
 
     private func reached(_ host: ExchangeHost) {
         walks -= 1
+        soughtSince = nil
         if breaker.succeeded() { room.reopen(at: house.now) }
         if mayGive(at: house.now), host.hasIdle, let index = line.firstIndex(where: { !$0.avoided.contains(host.name) }) {
             give(line.remove(at: index), to: host)
@@ -151,6 +158,7 @@ final class Destination {
         if house.isClosing { return clearLine(seconds: MXTransport.closingSeconds) }
         // RFC 7504 §3: 521 in place of a greeting says that the host takes no mail, now or later.
         if let first = causes.first, causes.allSatisfy({ $0.code == 521 }) {
+            soughtSince = nil
             breaker.succeeded()
             return answerLine(.rejected(first))
         }
@@ -163,12 +171,14 @@ final class Destination {
 
     /// The domain is away: everybody's attempt is over.
     private func fail(_ cause: Reply) {
+        soughtSince = nil
         breaker.failed(cause, wasProbe: true, at: house.now, chance: house.chance())
         answerLine(.deferred(cause))
     }
 
     /// The trouble is ours, and nobody's attempt.
     private func stall(_ cause: Reply) {
+        soughtSince = nil
         breaker.succeeded()
         for haul in emptiedLine() { haul.putOff(cause, relay: house.name, seconds: 1, isOutage: true) }
     }
@@ -195,6 +205,7 @@ final class Destination {
 
     private func give(_ haul: Haul, to host: ExchangeHost) {
         inFlight += 1
+        soughtSince = nil
         haul.sentAt = house.now
         host.send(haul.openMail) { self.answered(haul, host, $0) }
     }
@@ -246,13 +257,18 @@ final class Destination {
         let now = house.now
         while house.isPressed, let first = line.first, now - first.since >= Self.patienceSeconds {
             line.removeFirst()
-            let waited = now - first.since
-            putOff(first, after: min(max(waited, Self.returnSecondsMin), Self.returnSecondsMax))
+            makeRoom(first, waited: now - first.since)
         }
         advance()
     }
 
-    private static let patienceSeconds = 2.0
+    /// The longer a session is sought, the later the mail looks for it again.
+    private func makeRoom(_ haul: Haul, waited: Double) {
+        putOff(haul, after: min(max(waited, Self.returnSecondsMin), Self.returnSecondsMax))
+    }
+
+    /// What most sessions need, twice over.
+    private static let patienceSeconds = 1.0
     private static let returnSecondsMin = 5.0
     /// Below `MXConfiguration.idleSecondsMin`: a session that came about meanwhile is still there.
     private static let returnSecondsMax = 15.0
@@ -276,6 +292,7 @@ final class Destination {
             exchangeUntil = house.now + Double(exchange.seconds)
             advance()
         case .rejected(let reply):
+            soughtSince = nil
             breaker.succeeded()
             answerLine(.rejected(reply))
         case .deferred(let reply, isUnanswered: false): fail(reply)

@@ -216,7 +216,7 @@ struct ExchangeSearchTests {
         guard case .found(let exchange) = step else { return #expect(Bool(false)) }
         #expect(exchange.exchangers.count == ExchangeSearch.hostsMax)
         #expect(exchange.exchangers.allSatisfy { $0.addresses.count == ExchangeSearch.addressesMax })
-        #expect(exchange.seconds == 60)
+        #expect(exchange.seconds == 300)
     }
 
     @Test("the way is proven where DNSSEC proves the records and the addresses")
