@@ -15,7 +15,8 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
-import dns.rdataclass
+import dns.rdata
+import dns.rdataset
 import dns.rdatatype
 import dns.rrset
 import dns.zone
@@ -38,7 +39,7 @@ class Zone:
             self.sign()
 
     def sign(self):
-        key = dns.dnssecalgs.get_algorithm_cls(Algorithm.ED25519).private_cls.generate()
+        key = dns.dnssecalgs.get_algorithm_cls(Algorithm.ED25519).generate()
         self.key = dns.dnssec.make_dnskey(key.public_key(), Algorithm.ED25519, flags=257)
         now = datetime.now(timezone.utc)
         dns.dnssec.sign_zone(
@@ -53,7 +54,8 @@ class Zone:
         name = dns.name.from_text(name, self.apex)
         ttl = self.zone.find_rdataset(name, kind).ttl
         self.zone.delete_rdataset(name, kind)
-        self.zone.replace_rdataset(name, dns.rdataset.from_text("IN", kind, ttl, text))
+        rdata = dns.rdata.from_text("IN", kind, text, origin=self.apex, relativize=False)
+        self.zone.replace_rdataset(name, dns.rdataset.from_rdata(ttl, rdata))
 
     def rrsets(self, name, kind):
         """The records and their signatures; none where there are none."""

@@ -81,8 +81,10 @@ final class Coast {
         switch question.type {
         case .mx:
             guard let hosts = exchanges[question.name] else { return DNSAnswer(.noName, seconds: 60) }
-            let records = hosts.enumerated().map { index, host in
-                [0, UInt8(index)] + host.split(separator: ".").flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) } + [0]
+            let records = hosts.enumerated().map { index, host -> [UInt8] in
+                var bytes = [0, UInt8(index)]
+                for label in host.split(separator: ".") { bytes += [UInt8(label.utf8.count)] + Array(label.utf8) }
+                return bytes + [0]
             }
             return DNSAnswer(.data, records: records, seconds: 60)
         case .a: return DNSAnswer(.data, records: [[192, 0, 2, 1]], seconds: 60)
