@@ -52,6 +52,8 @@ final class Destination {
         let now = house.now
         usedAt = now
         guard inFlight + line.count < capacity(at: now) else { return putOff(haul, after: Self.breathSeconds) }
+        // A search that ended while nobody waited left nothing to wait for.
+        if walks == 0, !isLookingUp { soughtSince = nil }
         if let soughtSince, house.isPressed, now - soughtSince >= Self.patienceSeconds {
             return makeRoom(haul, waited: now - soughtSince)
         }
