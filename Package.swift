@@ -51,6 +51,9 @@ let package = Package(
         // Without pkgConfig: Debian's libunbound.pc asks for packages that its -dev package does not bring.
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+
+        .target(name: "CProcess"),
 
         room("MailJob"),
         room("MailWire", ["MailJob"]),
@@ -59,10 +62,13 @@ let package = Package(
         room("Exposition"),
         room("Systemd", ["CSystemd"]),
         room("DNS", ["CUnbound"]),
-        room("MailTelemetry", ["MailJob", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1]),
+        room("MailTelemetry", ["MailJob", "Exposition", "Systemd", "CZlib", nioCore, nioPosix, nioHTTP1]),
         room(
             "MailTransport",
-            ["MailJob", "MailWire", "MailMessage", "MailTelemetry", "DNS", nioCore, nioPosix, nioTLS, nioSSL, crypto]),
+            [
+                "MailJob", "MailWire", "MailMessage", "MailTelemetry", "DNS", "CProcess", nioCore, nioPosix, nioHTTP1,
+                nioTLS, nioSSL, crypto,
+            ]),
         room("MailDispatch", ["MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", nioCore]),
         room("MailIntake", ["MailJob", "MailWire", "MailSpool", "MailTelemetry", nioCore, nioPosix]),
         room(
@@ -88,9 +94,15 @@ let package = Package(
         tests("DNSTests", ["DNS"]),
         tests(
             "MailTelemetryTests",
-            ["MailJob", "MailTelemetry", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1, nioEmbedded]),
+            [
+                "MailJob", "MailTelemetry", "Exposition", "Systemd", "CZlib", nioCore, nioPosix, nioHTTP1, nioEmbedded,
+            ]),
         tests(
-            "MailTransportTests", ["MailJob", "MailMessage", "DNS", "MailTransport", nioCore, nioPosix, nioEmbedded, nioSSL],
+            "MailTransportTests",
+            [
+                "MailJob", "MailWire", "MailMessage", "DNS", "MailTransport", nioCore, nioPosix, nioEmbedded, nioHTTP1,
+                nioSSL,
+            ],
             exclude: ["Certificates", "Dialogues"]),
         tests(
             "MailDispatchTests",

@@ -3,7 +3,8 @@
 
 import Glibc
 
-/// The name servers of resolv.conf(5), read again when the file has changed: at boot it is often written after we start.
+/// The name servers of resolv.conf(5), read again when the file has changed: at boot it is often written after our
+/// start.
 struct ResolvConf {
     static let path = "/etc/resolv.conf"
     /// MAXNS of resolv.conf(5).

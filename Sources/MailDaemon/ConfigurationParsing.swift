@@ -21,6 +21,10 @@ extension Configuration {
         try configuration.readRelays(reader)
         try configuration.readDNS(reader)
         try configuration.readDKIM(reader)
+        try configuration.readKinds(reader)
+        for name in try (reader.names(in: ["queue"]) ?? []).sorted() {
+            configuration.queues.append(try QueueSettings(reader, name: name))
+        }
         return configuration
     }
 
@@ -141,13 +145,7 @@ extension RelaySettings {
         let path = ["relay", name]
         self.init(name: name, host: "")
         try readMX(reader, path)
-        try reader.read(path + ["host"], into: &host, wanted: "a domain name or an IP address") {
-            HostPort.isHost($0) ? $0 : nil
-        }
-        guard isMX || !host.isEmpty else {
-            throw reader.error(path + ["host"], "is missing; or mx = true, for each domain's own servers")
-        }
-        try reader.read(path + ["port"], into: &port, 1...65535)
+        if !isMX { try readServer(reader, path) }
         try reader.read(path + ["connections_max"], into: &connectionsMax, Configuration.Ranges.relayConnections)
         try reader.read(
             path + ["messages_per_connection_max"], into: &messagesPerConnectionMax, 1...Configuration.Ranges.million)

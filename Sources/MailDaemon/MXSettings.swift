@@ -11,7 +11,9 @@ extension RelaySettings {
     /// What names one server, or logs in to it.
     private static let keysOfOneServer = [
         "host", "tls_certificate", "tls_key", "user", "password_file", "password_credential", "token_file",
-        "token_credential", "auth",
+        "token_credential", "auth", "protocol", "socket", "ignore_extensions", "oauth_token_url", "oauth_client_id",
+        "oauth_client_secret_file", "oauth_client_secret_credential", "oauth_refresh_token_file",
+        "oauth_refresh_token_credential", "oauth_scope", "oauth_tls_roots",
     ]
     private static let keysOfMX = ["connections_per_domain_max", "private_addresses"]
 
@@ -28,6 +30,7 @@ extension RelaySettings {
         }
         connectionsMax = Limits.mxConnectionsMax
         messagesPerConnectionMax = Limits.mxMessagesPerConnectionMax
+        try reader.read(path + ["port"], into: &port, 1...65535)
         let key = path + ["connections_per_domain_max"]
         try reader.read(key, into: &connectionsPerDomainMax, Configuration.Ranges.relayConnections)
         try reader.read(path + ["private_addresses"], into: &allowsPrivate)
@@ -42,7 +45,8 @@ extension RelaySettings {
         guard idleSecondsMax >= MXConfiguration.idleSecondsMin else {
             let least = Int(MXConfiguration.idleSecondsMin)
             throw reader.error(
-                path + ["idle_seconds_max"], "must be \(least) at least with mx = true: mail comes back for its session")
+                path + ["idle_seconds_max"], "must be \(least) at least with mx = true: mail comes back for its session"
+            )
         }
         guard connectionsPerDomainMax <= connectionsMax else {
             let blamed = reader.has(path + ["connections_max"]) ? "connections_max" : "connections_per_domain_max"

@@ -13,14 +13,20 @@ package struct Judgement: Equatable {
     /// Attempts that have ended, this one included where it was one.
     package var attempts: Int
 
-    /// - Parameter chance: 0 up to 1, for the retry's jitter.
-    package init(_ job: WaitingJob, _ fates: [Fate], now: WallTime, retry: RetrySchedule, chance: Double) {
+    /// - Parameters:
+    ///   - notBefore: seconds from now in which there is no other attempt.
+    ///   - chance: 0 up to 1, for the retry's jitter.
+    package init(
+        _ job: WaitingJob, _ fates: [Fate], now: WallTime, retry: RetrySchedule, notBefore: Double = 0, chance: Double
+    ) {
         attempts = job.attempts + 1
         guard fates.contains(.open) else {
             state = fates.contains(.rejected) ? .failed : .delivered
             return
         }
-        let due = now + retry.wait(afterAttempts: attempts, chance: chance)
+        // What one server sent away with one word does not come back in one instant.
+        let asked = notBefore * (1 + RetrySchedule.jitter * chance)
+        let due = now + max(retry.wait(afterAttempts: attempts, chance: chance), asked)
         let isOut = job.attemptsMax > 0 && attempts >= job.attemptsMax
         // No attempt is begun after expires_at: waiting for one that would be too late helps nobody.
         state = isOut || due >= job.expiresAt ? .failed : .scheduled
@@ -42,7 +48,8 @@ package struct Judgement: Equatable {
         if let putOff = result.putOff, result.isWaitingOnly {
             self.init(job, waitsFor: putOff.seconds, now: now)
         } else {
-            self.init(job, result.fates, now: now, retry: retry, chance: chance)
+            self.init(
+                job, result.fates, now: now, retry: retry, notBefore: result.notBefore ?? 0, chance: chance)
         }
     }
 }
@@ -62,7 +69,8 @@ extension Settlement {
         }
         self.init(
             id: job.id, was: job.state, state: judgement.state, dueAt: judgement.dueAt, endedAt: now, kind: job.kind,
-            uid: job.uid, attempts: judgement.attempts, fates: judgement.state.isFinal ? nil : result.fates,
+            uid: job.uid, queue: job.queue, isKeyed: job.isKeyed, attempts: judgement.attempts,
+            fates: judgement.state.isFinal ? nil : result.fates,
             history: history, bytes: job.body.readableBytes)
     }
 
@@ -70,6 +78,7 @@ extension Settlement {
     package init(outOfTime job: WaitingJob, now: WallTime) {
         self.init(
             id: job.id, was: job.state, state: job.attempts == 0 ? .expired : .failed, endedAt: now, kind: job.kind,
-            uid: job.uid, attempts: job.attempts, fates: job.fates, history: [], bytes: job.body.readableBytes)
+            uid: job.uid, queue: job.queue, isKeyed: job.isKeyed, attempts: job.attempts, fates: job.fates, history: [],
+            bytes: job.body.readableBytes)
     }
 }

@@ -19,7 +19,7 @@ package final class Intake: @unchecked Sendable {
     private let spool: Spool
     private let clock: any Clock
     let events: Events
-    private let schemas: [any JobSchema]
+    private var schemas: [any JobSchema]
     private(set) var settings: IntakeSettings
     private var reader: JobReader
     private var budget: ReadingBudget
@@ -42,18 +42,19 @@ package final class Intake: @unchecked Sendable {
         self.settings = settings
         self.clock = clock
         self.events = events
-        reader = JobReader(schemas: schemas, limits: JobLimits(recipientsMax: settings.recipientsMax))
+        reader = JobReader(schemas: schemas, limits: settings.jobLimits)
         budget = ReadingBudget(bytesMax: settings.readingBytesMax, lineBytesMax: settings.lineBytesMax)
     }
 
     /// Open connections; may be asked on any thread.
     package var connections: Int { connectionCount.load(ordering: .relaxed) }
 
-    /// For lines and connections that begin from now on.
-    package func apply(_ settings: IntakeSettings) {
+    /// For lines and connections that begin from now on. The schemas are of the same kinds in the same order.
+    package func apply(_ settings: IntakeSettings, schemas: [any JobSchema]) {
         loop.assertInEventLoop()
+        self.schemas = schemas
         self.settings = settings
-        reader = JobReader(schemas: schemas, limits: JobLimits(recipientsMax: settings.recipientsMax))
+        reader = JobReader(schemas: schemas, limits: settings.jobLimits)
         renewBudget()
         for gate in gates { gate.reopen() }
     }
@@ -155,6 +156,7 @@ package final class Intake: @unchecked Sendable {
         var kept = [Int](repeating: 0, count: schemas.count)
         chunk.forEachKept { index, _ in kept[Int(chunk.submissions[index].kind)] += 1 }
         for (kind, jobs) in kept.enumerated() where jobs > 0 { events.accepted(kind: kind, jobs: jobs) }
+        for (index, _) in chunk.repeats { events.deduplicated(kind: Int(chunk.submissions[index].kind)) }
         for (_, refusal) in chunk.refusals {
             events.refused(error: WireError(refusal, ref: nil).name.rawValue, lines: 1)
         }

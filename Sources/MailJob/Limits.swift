@@ -35,6 +35,10 @@ package enum Limits {
     package static let addressBytesMax = 254
     /// The app's own name for a job: an id or a URL, not a document.
     package static let refBytesMax = 256
+    /// An idempotency key: a UUID, a hash or an order's number.
+    package static let keyBytesMax = 256
+    /// RFC 3461 §4.4: an ENVID has at most 100 characters, encoded as xtext.
+    package static let envelopeIDBytesMax = 100
     /// Header fields beside our own.
     package static let headersMax = 100
     /// RFC 5322 §2.1.1: a line has at most 998 octets without its CRLF.
@@ -62,6 +66,13 @@ package enum Limits {
     /// … but a day of a busy relay would outgrow the queue, so never more than these.
     package static let historyJobsMax = 1_000_000
 
+    /// A repeat is known as one for a day after its job has ended: longer than any client's own retries.
+    package static let keySeconds = 86_400
+    /// One commit of an operator's verb: some milliseconds in which nobody else's is written.
+    package static let changeJobsMax = 1000
+    /// A job whose attempts ended so many daemons in a row is held: the fourth would end the next one.
+    package static let crashesMax = 3
+
     /// Bodies that one page of a list may hold in memory: a page is for people.
     package static let listBytesMax = 16 << 20
 
@@ -72,6 +83,9 @@ package enum Limits {
     /// Ready jobs held in memory for the workers: a few milliseconds of work at full speed.
     package static let windowJobsMax = 1024
     package static let windowBytesMax = 16 << 20
+    /// The same of all lanes together: what a thousand users have waiting must not add up.
+    package static let windowsJobsMax = 16_384
+    package static let windowsBytesMax = 64 << 20
     /// After SIGTERM a running job has so long to end before it is given back to the spool.
     package static let drainSecondsMax = 20
 
@@ -81,6 +95,9 @@ package enum Limits {
     /// bound are not.
     package static let replyLineBytesMax = 4096
     package static let replyLinesMax = 256
+    /// RFC 3030 §2: a message by BDAT goes in chunks of so many octets, so that a server which refuses it is heard before
+    /// all of a large one has gone in vain; nearly every message is one chunk.
+    package static let chunkBytesMax = 1 << 20
     /// Kept open after the last message, below the five minutes at which RFC 5321 §4.5.3.2.7 lets a server hang up.
     package static let idleSecondsMax = 30
     package static let connectionsPerRelayMax = 16
@@ -99,4 +116,15 @@ package enum Limits {
     package static let mxDestinationsMax = 4096
     /// Domains that are away, as a report shows them: a page is for people.
     package static let mxShownMax = 20
+    // MARK: Other kinds of job
+
+    /// It is signed on the delivery loop, at some 400 MB a second: ten milliseconds at the most.
+    package static let webhookBodyBytesMax = 4 << 20
+    /// Servers take some 8 KB of header in all.
+    package static let headerNameBytesMax = 256
+    package static let headerValueBytesMax = 4096
+    /// What a webhook's server answers, or a program writes, as it is kept with the verdict: a message for people.
+    package static let keptTextBytesMax = 1024
+    /// A server that wants to be left alone for longer than a day is asked after a day.
+    package static let retryAfterSecondsMax = 86_400.0
 }

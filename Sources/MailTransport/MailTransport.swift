@@ -18,10 +18,12 @@ package struct Mail: Sendable {
     /// The header has octets over 127, so that every recipient's server must offer SMTPUTF8 (RFC 6531 §3.1). Of the
     /// envelope's addresses this says nothing.
     package var needsSMTPUTF8: Bool
+    /// What the sender wants to hear from the servers on the way; nil: nothing was asked.
+    package var dsn: DSNRequest?
 
     package init(
         job: JobID, sender: String, recipients: [String], message: ByteBuffer, needs8BitMIME: Bool,
-        needsSMTPUTF8: Bool = false
+        needsSMTPUTF8: Bool = false, dsn: DSNRequest? = nil
     ) {
         self.job = job
         self.sender = sender
@@ -29,6 +31,7 @@ package struct Mail: Sendable {
         self.message = message
         self.needs8BitMIME = needs8BitMIME
         self.needsSMTPUTF8 = needsSMTPUTF8
+        self.dsn = dsn
     }
 
     /// The same mail for some of its recipients, by their indices.
@@ -114,7 +117,7 @@ extension MailTransport {
 /// A transport's numbers as `mailctl status` shows them.
 package struct TransportReport: Sendable {
     package var name: String
-    /// "smtp", "mx", "maildir".
+    /// "smtp", "lmtp", "mx", "maildir".
     package var transport: String
     /// host:port or directory.
     package var address: String

@@ -7,12 +7,16 @@ import MailJob
 package struct JobLimits: Equatable, Sendable {
     /// Recipients of one job.
     package var recipientsMax: Int
+    /// Numbers of the queues that jobs may name.
+    package var queues: [String: UInt16]
 
-    package init(recipientsMax: Int = Limits.recipientsMax) { self.recipientsMax = recipientsMax }
+    package init(recipientsMax: Int = Limits.recipientsMax, queues: [String: UInt16] = ["default": 0]) {
+        self.recipientsMax = recipientsMax
+        self.queues = queues
+    }
 }
 
-/// A kind of job: knows the fields that are its own. A new kind is a type like EmailSchema and a line in the list that
-/// the daemon gives to its JobReader.
+/// A kind of job: knows the fields that are its own.
 package protocol JobSchema: Sendable {
     /// As the field `type` names it.
     var type: String { get }
@@ -21,4 +25,34 @@ package protocol JobSchema: Sendable {
     func check(
         _ line: UnsafeRawBufferPointer, _ members: [JSONMember], limits: JobLimits
     ) throws(WireError) -> Int
+
+    /// What people are shown of a job that `check` let pass.
+    func heading(_ job: JSONValue) -> JobHeading
+}
+
+extension JobSchema {
+    package func heading(_ job: JSONValue) -> JobHeading { JobHeading() }
+}
+
+/// A job in a line of a list, in the words of a letter. What a kind keeps secret is not in it.
+package struct JobHeading: Equatable, Sendable {
+    package var sender: String?
+    /// Who or what the job is for.
+    package var recipients: [String] = []
+    package var subject: String?
+
+    package init() {}
+}
+
+/// The schema of a kind that the configuration has no longer named since the start: it takes no job.
+package struct ClosedSchema: JobSchema {
+    package let type: String
+
+    package init(type: String) { self.type = type }
+
+    package func check(
+        _ line: UnsafeRawBufferPointer, _ members: [JSONMember], limits: JobLimits
+    ) throws(WireError) -> Int {
+        throw WireError(.unknownType, "type: this maild is no longer configured for \(type)", field: "type")
+    }
 }

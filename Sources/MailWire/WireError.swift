@@ -7,6 +7,7 @@ package enum WireErrorName: String, CaseIterable, Sendable {
     case lineTooLong = "line_too_long"
     case invalidJob = "invalid_job"
     case unknownType = "unknown_type"
+    case conflict = "conflict"
     case quotaExceeded = "quota_exceeded"
     case queueFull = "queue_full"
     case readOnly = "read_only"
@@ -18,14 +19,14 @@ package enum WireErrorName: String, CaseIterable, Sendable {
     package var retryable: Bool {
         switch self {
         case .quotaExceeded, .queueFull, .readOnly, .draining, .timeout: true
-        case .parseError, .lineTooLong, .invalidJob, .unknownType, .internal: false
+        case .parseError, .lineTooLong, .invalidJob, .unknownType, .conflict, .internal: false
         }
     }
 
     /// With what mailctl exits (sysexits.h): 65 EX_DATAERR, 70 EX_SOFTWARE, 75 EX_TEMPFAIL.
     package var exitCode: Int32 {
         switch self {
-        case .parseError, .lineTooLong, .invalidJob, .unknownType: 65
+        case .parseError, .lineTooLong, .invalidJob, .unknownType, .conflict: 65
         case .quotaExceeded, .queueFull, .readOnly, .draining, .timeout: 75
         case .internal: 70
         }
@@ -99,7 +100,7 @@ extension WireError {
     package static let shownCharactersMax = 80
 
     /// `priority: must be an integer from 0 to 9, not "high"`; the offending value as JSON, shortened.
-    static func invalid(
+    package static func invalid(
         _ field: String, _ reason: String, not value: Range<Int>? = nil, in line: UnsafeRawBufferPointer
     ) -> WireError {
         guard let value else { return WireError(.invalidJob, "\(field): \(reason)", field: field) }
@@ -107,7 +108,7 @@ extension WireError {
     }
 
     /// At most 80 characters of what stands in the line.
-    static func shown(_ range: Range<Int>, in line: UnsafeRawBufferPointer) -> String {
+    package static func shown(_ range: Range<Int>, in line: UnsafeRawBufferPointer) -> String {
         let start = line[range].prefix(4 * (shownCharactersMax + 1))
         let text = String(decoding: start, as: UTF8.self)
         let isWhole = start.count == range.count && text.unicodeScalars.count <= shownCharactersMax

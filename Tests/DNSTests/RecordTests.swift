@@ -31,7 +31,8 @@ struct RecordTests {
 
     @Test("a TLSA record has three numbers and data")
     func tlsa() {
-        #expect(TLSARecord([3, 1, 1, 0xAB, 0xCD]) == TLSARecord(usage: 3, selector: 1, matching: 1, data: [0xAB, 0xCD]))
+        #expect(
+            TLSARecord([3, 1, 1, 0xAB, 0xCD]) == TLSARecord(usage: 3, selector: 1, matching: 1, data: [0xAB, 0xCD]))
         #expect(TLSARecord([3, 1, 1]) == nil)
     }
 }

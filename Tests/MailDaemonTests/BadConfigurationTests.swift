@@ -52,6 +52,8 @@ private let wrongTypes: [BadKey] = [
     BadKey("[retry]\nexpiry_seconds = '5d'", 2, "retry.expiry_seconds", "must be a number"),
     BadKey("[metrics]\nworker_label = 1", 2, "metrics.worker_label", "must be true or false, not an integer"),
     BadKey("[maildir]\npath = 1", 2, "maildir.path", "must be a string"),
+    BadKey("[relay.a]\nmx = 1", 2, "relay.a.mx", "must be true or false"),
+    BadKey("[dns]\nservers = 1", 2, "dns.servers", "must be a string or a list of strings"),
     BadKey("relay = 'a'", 1, "relay", "must be a table, not a string"),
     BadKey("[dkim]\ndomain = 'a.b'", 1, "dkim", "must be tables in double brackets: [[dkim]]"),
     BadKey("dkim = ['a.b']", 1, "dkim", "must be tables in double brackets: [[dkim]]"),
@@ -127,7 +129,43 @@ private let impossibleValues: [BadKey] = [
     BadKey("[maildir]\npath = '~/mail'", 2, "maildir.path", "must be an absolute path"),
     BadKey("default_relay = 'b'\n[relay.a]\nhost = 'h'", 1, "default_relay", "must be the name of a [relay.NAME]"),
     BadKey("[relay.a]\nhost = 'h'\n[relay.b]\nhost = 'h'", 3, "default_relay", "one of a, b"),
-    BadKey("workers = 2\n[relay.a]\nport = 25", 2, "relay.a.host", "is missing"),
+    BadKey("[relay.a]\nhost = 'h'\nmx = true", 2, "relay.a.host", "is of no use with mx = true"),
+    BadKey("[relay.a]\nmx = true\nuser = 'u'", 3, "relay.a.user", "is of no use with mx = true"),
+    BadKey("[relay.a]\nmx = true\nsocket = '/s'", 3, "relay.a.socket", "is of no use with mx = true"),
+    BadKey("[relay.a]\nmx = true\ntls = 'implicit'", 3, "relay.a.tls", "STARTTLS alone"),
+    BadKey("[relay.a]\nmx = true\nidle_seconds_max = 5", 3, "relay.a.idle_seconds_max", "must be 20 at least"),
+    BadKey(
+        "[relay.a]\nmx = true\nconnections_max = 2", 3, "relay.a.connections_max",
+        "must not be below connections_per_domain_max"),
+    BadKey(
+        "[relay.a]\nmx = true\nconnections_per_domain_max = 0", 3, "relay.a.connections_per_domain_max",
+        "must be from 1 to 1024"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nconnections_per_domain_max = 2", 3, "relay.a.connections_per_domain_max",
+        "is of use with mx = true alone"),
+    BadKey("[relay.a]\nhost = 'h'\nprivate_addresses = true", 3, "relay.a.private_addresses", "mx = true alone"),
+    BadKey("[dns]\nservers = ['ns.example']", 2, "dns.servers", "must be an IP address"),
+    BadKey("[dns]\nservers = []", 2, "dns.servers", "must not be empty"),
+    BadKey("[dns]\ndnssec = 'yes'", 2, "dns.dnssec", "must be one of auto, required, off"),
+    BadKey("[dns]\ntrust_anchor = 'a'", 2, "dns.trust_anchor", "must be an absolute path"),
+    BadKey("[dns]\ndnssec = 'off'\ntrust_anchor = '/a'", 3, "dns.trust_anchor", "is of no use"),
+    BadKey("[dns]\nserver = '192.0.2.1'", 2, "dns.server", "did you mean servers?"),
+    BadKey("workers = 2\n[relay.a]\nport = 25", 2, "relay.a.host", "is missing, and socket too"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nsocket = '/s'", 2, "relay.a.host", "is of no use with socket, which leads to a server"),
+    BadKey("[relay.a]\nsocket = '/s'\nport = 24", 3, "relay.a.port", "is of no use with socket"),
+    BadKey("[relay.a]\nsocket = '/s'\ntls = 'required'", 3, "relay.a.tls", "is of no use with socket"),
+    BadKey("[relay.a]\nsocket = 's'", 2, "relay.a.socket", "must be an absolute path, not \"s\""),
+    BadKey(
+        "[relay.a]\nsocket = '/\(String(repeating: "s", count: 107))'", 2, "relay.a.socket",
+        "has 108 bytes; a socket's path has at most 107"),
+    BadKey("[relay.a]\nhost = 'h'\nprotocol = 'uucp'", 3, "relay.a.protocol", "must be smtp or lmtp, not \"uucp\""),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nprotocol = 'lmtp'\nport = 25", 4, "relay.a.port",
+        "25 is SMTP's port, on which no LMTP may be spoken"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nignore_extensions = ['chunking', 'starttls']", 3, "relay.a.ignore_extensions",
+        "must be one of pipelining, chunking, size, 8bitmime, smtputf8, dsn, not \"starttls\""),
     BadKey("[relay.a]\nhost = ''", 2, "relay.a.host", "must be a domain name or an IP address"),
     BadKey("[relay.a]\nhost = '1.2.3'", 2, "relay.a.host", "must be a domain name or an IP address"),
     BadKey("[relay.a]\nhost = 'h:25'", 2, "relay.a.host", "must be a domain name or an IP address"),
@@ -171,13 +209,13 @@ private let impossibleValues: [BadKey] = [
     BadKey(
         "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = 'k'", 4, "dkim[1].key_file", "must be an absolute path"),
     BadKey(
-        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = '/'", 4, "dkim[1].key_file", "/ is not a regular file"),
+        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = '/'", 4, "dkim[1].key_file", "/ is no plain file"),
     BadKey(
         "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_credential = '../k'", 4, "dkim[1].key_credential",
-        "must be the name of a systemd credential, without slashes, not \"../k\""),
+        "must be the name of a systemd credential, without a slash, not \"../k\""),
     BadKey(
         "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_credential = 'k'", 4, "dkim[1].key_credential",
-        "maild was given none"),
+        "there is no credential k"),
     BadKey(
         "[relay.a]\nhost = 'h'\ntls = 'yes'", 3, "relay.a.tls",
         "must be one of required, opportunistic, off, implicit, not \"yes\""),

@@ -7,7 +7,7 @@ import contextlib
 import socket
 
 import pytest
-from name_server import NameServer
+from dns_zones import NameServer
 from submission import job
 from waiting import until
 

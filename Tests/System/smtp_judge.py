@@ -168,7 +168,8 @@ class SMTPJudge:
     for the end of the data the verb is "." and the argument the message."""
 
     def __init__(self, port=0, pipelining=True, extensions=("8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"),
-                 script=lambda session, verb, argument: None, patience=0.0, hold=False, greeting="220 judge ESMTP", host="127.0.0.1"):
+                 script=lambda session, verb, argument: None, patience=0.0, hold=False, greeting="220 judge ESMTP",
+                 host="127.0.0.1"):
         self.host = host
         self.port, self.pipelining, self.script = port, pipelining, script
         self.extensions, self.patience, self.greeting = extensions, patience, greeting

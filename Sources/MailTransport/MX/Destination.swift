@@ -148,7 +148,8 @@ final class Destination {
         walks -= 1
         soughtSince = nil
         if breaker.succeeded() { room.reopen(at: house.now) }
-        if mayGive(at: house.now), host.hasIdle, let index = line.firstIndex(where: { !$0.avoided.contains(host.name) }) {
+        if mayGive(at: house.now), host.hasIdle, let index = line.firstIndex(where: { !$0.avoided.contains(host.name) })
+        {
             give(line.remove(at: index), to: host)
         }
         advance()
@@ -254,7 +255,7 @@ final class Destination {
 
     // MARK: Time
 
-    /// Called twice a second while there is a line. Whoever waits for long makes room for others, where workers are few.
+    /// Called twice a second while there is a line. Where workers are few, whoever waits long makes room for others.
     func tick() {
         let now = house.now
         while house.isPressed, let first = line.first, now - first.since >= Self.patienceSeconds {

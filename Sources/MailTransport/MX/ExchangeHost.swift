@@ -25,7 +25,10 @@ final class ExchangeHost {
 
     let name: String
     /// As DNS had them last.
-    var addresses: [IPAddress] { get { way.addresses } set { way.addresses = newValue } }
+    var addresses: [IPAddress] {
+        get { way.addresses }
+        set { way.addresses = newValue }
+    }
     /// Monotonic seconds.
     var usedAt: Double
     private let configuration: MXConfiguration

@@ -77,13 +77,18 @@ package struct ExchangeSearch {
         guard let address = IPAddress(text) else {
             return .rejected(Reply(553, "5.1.3", "\(domain) is no address"))
         }
-        guard allowsPrivate || address.isPublic else { return refusedAsPrivate("\(address)") }
+        if let kind = refusal(of: address) { return refused(address, at: nil, kind) }
         return .found(MailExchange([Exchanger("\(address)", addresses: [address])], seconds: Self.secondsMax))
     }
 
-    private func refusedAsPrivate(_ what: String) -> Step {
-        .rejected(
-            Reply(550, "5.4.4", "\(domain) takes its mail at \(what), a loopback or private address, which is refused"))
+    /// What is wrong with connecting there, such as `a loopback address`; nil where nothing is.
+    private func refusal(of address: IPAddress) -> String? {
+        allowsPrivate ? nil : SpecialAddress.kind(of: address.bytes)
+    }
+
+    private func refused(_ address: IPAddress, at host: String?, _ kind: String) -> Step {
+        let place = host.map { "\($0) (\(address))" } ?? "\(address)"
+        return .rejected(Reply(550, "5.4.4", "\(domain) takes its mail at \(place), which is \(kind)"))
     }
 
     // MARK: MX records
@@ -152,8 +157,8 @@ package struct ExchangeSearch {
     }
 
     private mutating func add(_ found: [IPAddress], to host: String) {
-        let usable = found.filter { allowsPrivate || $0.isPublic }
-        if let refused = found.first(where: { !$0.isPublic }), usable.isEmpty { privateHosts[host] = refused }
+        let usable = found.filter { refusal(of: $0) == nil }
+        if let address = found.first, usable.isEmpty { privateHosts[host] = address }
         addresses[host, default: []] += usable.shuffled().prefix(Self.addressesMax)
     }
 
@@ -183,8 +188,9 @@ package struct ExchangeSearch {
         }
         // What is not known now may be a way later: only certainty fails a mail.
         if let trouble { return .deferred(trouble, isUnanswered: isUnanswered) }
-        if let host = hosts.first(where: { privateHosts[$0.exchange] != nil }), let address = privateHosts[host.exchange] {
-            return refusedAsPrivate("\(host.exchange) (\(address))")
+        for host in hosts.map(\.exchange) {
+            guard let address = privateHosts[host], let kind = refusal(of: address) else { continue }
+            return refused(address, at: host, kind)
         }
         // RFC 5321 §5.1: records of which none is usable are an error; RFC 3463 §3.5: X.4.4, unable to route.
         let reason =

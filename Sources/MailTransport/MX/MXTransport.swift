@@ -122,9 +122,12 @@ package final class MXTransport: MailTransport {
 
     // MARK: Numbers
 
+    /// For people.
+    package static func address(port: Int) -> String { "each domain's MX" + (port == 25 ? "" : ", port \(port)") }
+
     package var reports: [TransportReport] {
-        let port = configuration.port == 25 ? "" : ", port \(configuration.port)"
-        var report = TransportReport(name: name, transport: "mx", address: "each domain's MX\(port)")
+        let address = Self.address(port: configuration.port)
+        var report = TransportReport(name: name, transport: "mx", address: address)
         let now = self.now
         report.connections = hosts.values.reduce(0) { $0 + $1.connectionCount }
         report.idle = hosts.values.reduce(0) { $0 + $1.idleCount }

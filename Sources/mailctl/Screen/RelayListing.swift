@@ -33,7 +33,8 @@ struct RelayListing {
         let name = Printable.text(relay["name"]?.string ?? "?")
         let domain = Printable.text(destination["domain"]?.string ?? "?")
         let cause = Printable.text(destination["cause"]?.string ?? "?")
-        return "\(name): \(domain) " + screen.terminal.styled("is away", .red) + "\(next(destination, screen)): \(cause)"
+        let state = screen.terminal.styled("is away", .red)
+        return "\(name): \(domain) \(state)\(next(destination, screen)): \(cause)"
     }
 
     private func next(_ one: JSONValue, _ screen: Screen) -> String {

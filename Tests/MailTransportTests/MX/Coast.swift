@@ -87,7 +87,7 @@ final class Coast {
                 return bytes + [0]
             }
             return DNSAnswer(.data, records: records, seconds: 60)
-        case .a: return DNSAnswer(.data, records: [[192, 0, 2, 1]], seconds: 60)
+        case .a: return DNSAnswer(.data, records: [[5, 6, 7, 8]], seconds: 60)
         default: return DNSAnswer(.noData, seconds: 60)
         }
     }
@@ -151,7 +151,9 @@ final class Coast {
 
     /// Ends connections that live, as a server does that restarts.
     func hangUp(_ host: String) {
-        for server in servers where server.host == host && server.channel.isActive { server.channel.close(promise: nil) }
+        for server in servers where server.host == host && server.channel.isActive {
+            server.channel.close(promise: nil)
+        }
         run()
     }
 

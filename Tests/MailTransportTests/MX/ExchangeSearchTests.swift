@@ -54,58 +54,58 @@ struct ExchangeSearchTests {
         (
             "by rising preference",
             [
-                "d.example MX": ["20 b.example", "10 a.example", "300 c.example"], "a.example A": ["192.0.2.1"],
-                "b.example A": ["192.0.2.2"], "c.example AAAA": ["2001:db8::3"],
+                "d.example MX": ["20 b.example", "10 a.example", "300 c.example"], "a.example A": ["5.6.7.1"],
+                "b.example A": ["5.6.7.2"], "c.example AAAA": ["2a00:1::3"],
             ],
-            ["10 a.example [\"192.0.2.1\"]", "20 b.example [\"192.0.2.2\"]", "300 c.example [\"2001:db8::3\"]"]
+            ["10 a.example [\"5.6.7.1\"]", "20 b.example [\"5.6.7.2\"]", "300 c.example [\"2a00:1::3\"]"]
         ),
         (
             "with all of a host's addresses",
             [
-                "d.example MX": ["10 a.example"], "a.example A": ["192.0.2.1", "192.0.2.2"],
-                "a.example AAAA": ["2001:db8::1"],
-            ], ["10 a.example [\"192.0.2.1\", \"192.0.2.2\", \"2001:db8::1\"]"]
+                "d.example MX": ["10 a.example"], "a.example A": ["5.6.7.1", "5.6.7.2"],
+                "a.example AAAA": ["2a00:1::1"],
+            ], ["10 a.example [\"5.6.7.1\", \"5.6.7.2\", \"2a00:1::1\"]"]
         ),
         (
             "to the domain's own address where there is no MX",
-            ["d.example A": ["192.0.2.9"]], ["0 d.example [\"192.0.2.9\"]"]
+            ["d.example A": ["5.6.7.9"]], ["0 d.example [\"5.6.7.9\"]"]
         ),
         (
             "past hosts without an address, or that do not exist",
             [
-                "d.example MX": ["5 nowhere.example", "10 a.example"], "a.example A": ["192.0.2.1"],
-            ], ["10 a.example [\"192.0.2.1\"]"]
+                "d.example MX": ["5 nowhere.example", "10 a.example"], "a.example A": ["5.6.7.1"],
+            ], ["10 a.example [\"5.6.7.1\"]"]
         ),
         (
             "past hosts whose address is not known now",
             [
                 "d.example MX": ["5 slow.example", "10 a.example"], "slow.example A": ["SERVFAIL"],
-                "slow.example AAAA": ["SERVFAIL"], "a.example A": ["192.0.2.1"],
-            ], ["10 a.example [\"192.0.2.1\"]"]
+                "slow.example AAAA": ["SERVFAIL"], "a.example A": ["5.6.7.1"],
+            ], ["10 a.example [\"5.6.7.1\"]"]
         ),
         (
             "past a null MX that is not alone",
-            ["d.example MX": ["0 .", "10 a.example"], "a.example A": ["192.0.2.1"]],
-            ["10 a.example [\"192.0.2.1\"]"]
+            ["d.example MX": ["0 .", "10 a.example"], "a.example A": ["5.6.7.1"]],
+            ["10 a.example [\"5.6.7.1\"]"]
         ),
         (
             "only to those preferred to us, where we are in the list",
             [
                 "d.example MX": ["10 a.example", "20 US.example", "20 b.example", "30 c.example"],
-                "a.example A": ["192.0.2.1"], "b.example A": ["192.0.2.2"], "c.example A": ["192.0.2.3"],
-            ], ["10 a.example [\"192.0.2.1\"]"]
+                "a.example A": ["5.6.7.1"], "b.example A": ["5.6.7.2"], "c.example A": ["5.6.7.3"],
+            ], ["10 a.example [\"5.6.7.1\"]"]
         ),
         (
             "once to a host that is named twice, at its best preference",
-            ["d.example MX": ["20 a.example", "10 a.example"], "a.example A": ["192.0.2.1"]],
-            ["10 a.example [\"192.0.2.1\"]"]
+            ["d.example MX": ["20 a.example", "10 a.example"], "a.example A": ["5.6.7.1"]],
+            ["10 a.example [\"5.6.7.1\"]"]
         ),
         (
             "past private addresses",
             [
                 "d.example MX": ["10 in.example", "20 a.example"], "in.example A": ["10.1.2.3", "127.0.0.1"],
-                "a.example A": ["192.168.0.1", "192.0.2.1"],
-            ], ["20 a.example [\"192.0.2.1\"]"]
+                "a.example A": ["192.168.0.1", "5.6.7.1"],
+            ], ["20 a.example [\"5.6.7.1\"]"]
         ),
     ]
 
@@ -117,7 +117,7 @@ struct ExchangeSearchTests {
     static let refused: [(String, Zone, Int, String, String)] = [
         ("a domain that does not exist", [:], 550, "5.1.2", "the domain d.example does not exist"),
         (
-            "a null MX", ["d.example MX": ["0 ."], "d.example A": ["192.0.2.1"]], 556, "5.1.10",
+            "a null MX", ["d.example MX": ["0 ."], "d.example A": ["5.6.7.1"]], 556, "5.1.10",
             "the domain d.example takes no mail (null MX)"
         ),
         (
@@ -126,7 +126,7 @@ struct ExchangeSearchTests {
         ),
         (
             "MX records without any address, though the domain has one",
-            ["d.example MX": ["10 a.example"], "d.example A": ["192.0.2.1"]], 550, "5.4.4",
+            ["d.example MX": ["10 a.example"], "d.example A": ["5.6.7.1"]], 550, "5.4.4",
             "no MX of d.example has an address"
         ),
         (
@@ -139,11 +139,11 @@ struct ExchangeSearchTests {
         ),
         (
             "loopback", ["d.example MX": ["10 a.example"], "a.example A": ["127.0.0.1"]], 550, "5.4.4",
-            "d.example takes its mail at a.example (127.0.0.1), a loopback or private address, which is refused"
+            "d.example takes its mail at a.example (127.0.0.1), which is a loopback address"
         ),
         (
             "a domain of its own at 0.0.0.0", ["d.example A": ["0.0.0.0"]], 550, "5.4.4",
-            "d.example takes its mail at d.example (0.0.0.0), a loopback or private address, which is refused"
+            "d.example takes its mail at d.example (0.0.0.0), which is an address of this network"
         ),
     ]
 
@@ -154,7 +154,7 @@ struct ExchangeSearchTests {
 
     @Test("what is our own name without MX is for this host itself")
     func ownName() {
-        let step = Self.result("d.example", ["d.example A": ["192.0.2.1"]], hostname: "D.example")
+        let step = Self.result("d.example", ["d.example A": ["5.6.7.1"]], hostname: "D.example")
         guard case .rejected(let reply) = step else { return #expect(Bool(false), "\(step)") }
         #expect(reply.enhanced == "5.4.6")
     }
@@ -162,18 +162,18 @@ struct ExchangeSearchTests {
     static let unknown: [(String, Zone, Bool, String)] = [
         (
             "an MX lookup that failed never falls back to the address",
-            ["d.example MX": ["SERVFAIL"], "d.example A": ["192.0.2.1"]], true,
+            ["d.example MX": ["SERVFAIL"], "d.example A": ["5.6.7.1"]], true,
             "no DNS answer for d.example (MX): SERVFAIL"
         ),
         (
-            "a forged MX is not used", ["d.example MX": ["BOGUS"], "d.example A": ["192.0.2.1"]], false,
+            "a forged MX is not used", ["d.example MX": ["BOGUS"], "d.example A": ["5.6.7.1"]], false,
             "the DNS answer for d.example (MX) is bogus by DNSSEC: signature expired"
         ),
         (
             "no host has an address, and of one it is not known",
             [
                 "d.example MX": ["10 a.example", "20 b.example"], "b.example A": ["SERVFAIL"],
-                "b.example AAAA": ["192.0.2.1"],
+                "b.example AAAA": ["5.6.7.1"],
             ], true, "no DNS answer for b.example (A): SERVFAIL"
         ),
     ]
@@ -189,7 +189,7 @@ struct ExchangeSearchTests {
 
     @Test(
         "an address literal is its own host",
-        arguments: [("[192.0.2.7]", "192.0.2.7"), ("[IPv6:2001:db8::7]", "2001:db8::7"), ("[ipv6:2001:db8::7]", "2001:db8::7")])
+        arguments: [("[5.6.7.7]", "5.6.7.7"), ("[IPv6:2a00:1::7]", "2a00:1::7"), ("[ipv6:2a00:1::7]", "2a00:1::7")])
     func literal(domain: String, address: String) {
         #expect(Self.hosts(Self.result(domain, [:])) == ["0 \(address) [\"\(address)\"]"])
     }
@@ -205,7 +205,7 @@ struct ExchangeSearchTests {
     @Test("however many hosts and addresses there are, no more than some are looked at")
     func bounded() throws {
         var zone: Zone = ["d.example MX": (0..<100).map { "\($0) h\($0).example" }]
-        for host in 0..<100 { zone["h\(host).example A"] = (1...50).map { "192.0.2.\($0)" } }
+        for host in 0..<100 { zone["h\(host).example A"] = (1...50).map { "5.6.7.\($0)" } }
         var search = ExchangeSearch(domain: "d.example", hostname: "us.example", allowsPrivate: false)
         guard case .ask(let first) = search.begin(),
             case .ask(let questions) = search.answered(first[0], Self.answer(first[0], zone))
@@ -221,7 +221,7 @@ struct ExchangeSearchTests {
 
     @Test("the way is proven where DNSSEC proves the records and the addresses")
     func secure() {
-        let zone: Zone = ["d.example MX": ["10 a.example"], "a.example A": ["192.0.2.1"]]
+        let zone: Zone = ["d.example MX": ["10 a.example"], "a.example A": ["5.6.7.1"]]
         for (mx, address, isSecure) in [(true, true, true), (true, false, false), (false, true, false)] {
             var search = ExchangeSearch(domain: "d.example", hostname: "us.example", allowsPrivate: false)
             var step = search.begin()

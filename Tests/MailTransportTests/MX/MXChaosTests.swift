@@ -13,7 +13,8 @@ struct MXChaosTests {
         let coast = Coast(workers: Int.random(in: 1...16, using: &generator))
         let hosts = ["a.host", "b.host", "c.host"]
         for domain in ["d.example", "e.example", "f.example"] {
-            coast.exchanges[domain] = hosts.shuffled(using: &generator).dropLast(Int.random(in: 0...2, using: &generator))
+            coast.exchanges[domain] = hosts.shuffled(using: &generator).dropLast(
+                Int.random(in: 0...2, using: &generator))
         }
         var jobs: [Int64] = []
         for _ in 0..<400 { step(coast, hosts, &jobs, &generator) }
@@ -42,7 +43,9 @@ struct MXChaosTests {
         case 1: coast.release(host, opening: Bool.random(using: &generator))
         case 2: coast.hangUp(host)
         case 3: coast.hasNameServer = Int.random(in: 0..<4, using: &generator) > 0
-        case 4: coast.replies[host] = ["250 ok", "421 4.3.2 no", "451 4.7.1 slow", "550 no"].randomElement(using: &generator)
+        case 4:
+            coast.replies[host] = ["250 ok", "421 4.3.2 no", "451 4.7.1 slow", "550 no"].randomElement(
+                using: &generator)
         case 5: coast.holding.formSymmetricDifference([host])
         case 6: coast.answerHeld()
         case 7...10: coast.run(seconds: Double.random(in: 0...3, using: &generator))

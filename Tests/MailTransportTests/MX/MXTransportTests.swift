@@ -50,7 +50,8 @@ struct MXTransportTests {
         let first = coast.send("x@d.example", "y@d.example")
         #expect(coast.verdicts(first) == ["deferred 451", "deferred 451"])
         let text = coast.outcome(first)?.verdicts[0].reply.text ?? ""
-        #expect(text == "could not connect to a.host:25: Connection refused; could not connect to b.host:25: Connection refused")
+        let refused = ["a.host", "b.host"].map { "could not connect to \($0):25: Connection refused" }
+        #expect(text == refused.joined(separator: "; "))
         #expect(coast.report.awayDestinations.map(\.domain) == ["d.example"])
         let tries = coast.tries
         #expect(coast.verdicts(coast.send("x@d.example")) == ["deferred 451"])
