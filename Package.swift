@@ -48,6 +48,8 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        // Without pkgConfig: Debian's libunbound.pc asks for packages that its -dev package does not bring.
+        .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
@@ -76,7 +78,7 @@ let package = Package(
             "MailDaemon",
             [
                 "MailJob", "MailWire", "MailMessage", "MailSpool", "MailTransport", "MailDispatch", "MailIntake",
-                "MailControl", "MailTelemetry", "Exposition", "Systemd", nioCore, nioPosix, tomlKit,
+                "MailControl", "MailTelemetry", "Exposition", "Systemd", "DNS", nioCore, nioPosix, tomlKit,
             ]),
         .executableTarget(name: "maild", dependencies: ["MailDaemon", argumentParser], swiftSettings: settings),
         .executableTarget(
@@ -89,6 +91,7 @@ let package = Package(
         tests("MailSpoolTests", ["MailJob", "MailSpool", "CSQLite", nioCore]),
         tests("ExpositionTests", ["Exposition"]),
         tests("SystemdTests", ["Systemd"]),
+        tests("DNSTests", ["DNS"]),
         tests(
             "MailTelemetryTests",
             [

@@ -84,6 +84,12 @@ extension ControlMethods {
         }
     }
 
+    private static func away(_ destination: AwayDestination, _ now: WallTime) -> JSONValue {
+        var object: JSONObject = ["domain": .string(destination.domain), "cause": .string(destination.cause)]
+        if let seconds = destination.nextProbeSeconds { object["next_probe_at"] = .string((now + seconds).rfc3339) }
+        return .object(object)
+    }
+
     private static func relay(_ report: TransportReport, _ now: WallTime) -> JSONValue {
         var object: JSONObject = [
             "name": .string(report.name), "transport": .string(report.transport), "address": .string(report.address),
@@ -95,6 +101,10 @@ extension ControlMethods {
         if let cause = report.cause { object["cause"] = .string(cause) }
         if let seconds = report.nextProbeSeconds { object["next_probe_at"] = .string((now + seconds).rfc3339) }
         if let limit = report.concurrencyMax { object["concurrency_max"] = .number(limit) }
+        if let destinations = report.destinations {
+            object["destinations"] = JSONValue(destinations)
+            object["away"] = .array(report.awayDestinations.map { away($0, now) })
+        }
         return .object(object)
     }
 }

@@ -1,6 +1,7 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import DNS
 import MailJob
 import MailTransport
 
@@ -21,6 +22,7 @@ package struct Configuration: Equatable, Sendable {
     package var retry = Retry()
     package var metrics = Metrics()
     package var maildir: Maildir
+    package var dns = ResolverSettings()
     /// Refresh tokens that were given to us in place of the configured ones. No key changes it.
     package var oauthDirectory: String
     /// In the order of their names.

@@ -43,6 +43,9 @@ extension Configuration {
             ("retry.expiry_seconds", "\(retry.expirySeconds)"),
             ("metrics.worker_label", "\(metrics.workerLabel)"),
             ("maildir.path", maildir.path),
+            ("dns.servers", dns.servers.map(\.description).joined(separator: " ")),
+            ("dns.dnssec", dns.validation.rawValue),
+            ("dns.trust_anchor", dns.trustAnchor ?? ""),
         ]
         entries += queues.flatMap(\.entries)
         entries += routes.enumerated().map { ("route[\($0.offset + 1)]", "\($0.element)") }
@@ -96,7 +99,16 @@ extension RelaySettings {
             ("relay.\(name).idle_seconds_max", "\(idleSecondsMax)"),
             ("relay.\(name).messages_per_second", messagesPerSecond.map { "\($0)" } ?? ""),
             ("relay.\(name).tls", tls.rawValue),
-        ] + rarerEntries.compactMap { key, value in value.map { ("relay.\(name).\(key)", $0) } }
+        ] + mxEntries + rarerEntries.compactMap { key, value in value.map { ("relay.\(name).\(key)", $0) } }
+    }
+
+    private var mxEntries: [(String, String)] {
+        guard isMX else { return [] }
+        return [
+            ("relay.\(name).mx", "true"),
+            ("relay.\(name).connections_per_domain_max", "\(connectionsPerDomainMax)"),
+            ("relay.\(name).private_addresses", "\(allowsPrivate)"),
+        ]
     }
 
     /// Only what the file says: most relays have none of it.

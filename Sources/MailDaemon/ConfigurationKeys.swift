@@ -17,6 +17,7 @@ enum ConfigurationKeys {
         "retry": ["first_seconds", "wait_seconds_max", "expiry_seconds"],
         "metrics": ["worker_label"],
         "maildir": ["path"],
+        "dns": ["servers", "dnssec", "trust_anchor"],
         "relay": [
             "host", "port", "connections_max", "messages_per_connection_max", "idle_seconds_max", "messages_per_second",
             "tls", "tls_roots", "tls_certificate", "tls_key", "user", "password_file", "password_credential",

@@ -19,6 +19,7 @@ extension Configuration {
         try reader.read(["metrics", "worker_label"], into: &configuration.metrics.workerLabel)
         try reader.readPath(["maildir", "path"], into: &configuration.maildir.path)
         try configuration.readRelays(reader)
+        try configuration.readDNS(reader)
         try configuration.readDKIM(reader)
         try configuration.readKinds(reader)
         for name in try (reader.names(in: ["queue"]) ?? []).sorted() {
@@ -143,7 +144,8 @@ extension RelaySettings {
     init(_ reader: ConfigurationReader, name: String) throws(ConfigurationError) {
         let path = ["relay", name]
         self.init(name: name, host: "")
-        try readServer(reader, path)
+        try readMX(reader, path)
+        if !isMX { try readServer(reader, path) }
         try reader.read(path + ["connections_max"], into: &connectionsMax, Configuration.Ranges.relayConnections)
         try reader.read(
             path + ["messages_per_connection_max"], into: &messagesPerConnectionMax, 1...Configuration.Ranges.million)
@@ -155,5 +157,6 @@ extension RelaySettings {
         }
         try readTLS(reader, path)
         try readLogin(reader, path)
+        try checkMX(reader, path)
     }
 }

@@ -1,6 +1,7 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import DNS
 import MailJob
 import MailMessage
 import MailTelemetry
@@ -68,10 +69,16 @@ struct Kinds {
             }
             return maildir
         }
+        let lookups = try lookups(configuration, on: loop)
         var relays: [RoutedRelay] = []
         for settings in used {
             let observer = RelayTelemetry(events, events.relayHandle(settings.name))
-            let relay = try smtpRelay(settings, configuration.hostname, vault, on: loop, observer)
+            let relay: any MailTransport
+            if let lookups, settings.isMX {
+                relay = try mxTransport(settings, configuration.hostname, on: loop, lookups, observer)
+            } else {
+                relay = try smtpRelay(settings, configuration.hostname, vault, on: loop, observer)
+            }
             relays.append(RoutedRelay(relay, messagesPerSecond: settings.messagesPerSecond, observer: observer))
         }
         return RoutedTransport(relays, table: configuration.routeTable, loop: loop)
@@ -86,6 +93,34 @@ struct Kinds {
             let encryption = settings.tls == .off ? nil : try RelayTLS(settings)
             let tokens = try vault.tokens(for: relay, observer)
             return SMTPRelay(settings, loop: loop, encryption: encryption, tokens: tokens, observer: observer)
+        } catch {
+            throw DaemonFailure(status: 78, description: "relay.\(relay.name).\(error)")
+        }
+    }
+}
+
+extension Kinds {
+    /// One resolver, and one cache, for all relays that need it; nil where none does.
+    private static func lookups(
+        _ configuration: Configuration, on loop: any EventLoop
+    ) throws(DaemonFailure) -> Lookups? {
+        guard configuration.usedRelays.contains(where: \.isMX) else { return nil }
+        do throws(ResolverError) {
+            return Lookups(try Resolver(configuration.dns), on: loop)
+        } catch {
+            throw DaemonFailure(status: 78, description: "dns: \(error)")
+        }
+    }
+
+    private static func mxTransport(
+        _ relay: RelaySettings, _ hostname: String, on loop: any EventLoop, _ lookups: Lookups,
+        _ observer: RelayTelemetry
+    ) throws(DaemonFailure) -> MXTransport {
+        let settings = MXConfiguration(relay, ehloName: hostname)
+        do throws(TLSFileError) {
+            // For no host in particular: each gets its own name.
+            let encryption = settings.tls == .off ? nil : try RelayTLS(settings.template)
+            return MXTransport(settings, loop: loop, lookups: lookups, encryption: encryption, observer: observer)
         } catch {
             throw DaemonFailure(status: 78, description: "relay.\(relay.name).\(error)")
         }

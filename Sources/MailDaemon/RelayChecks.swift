@@ -23,6 +23,7 @@ final class RelayChecks {
     func check(_ name: String, done: @escaping (CheckReport?) -> Void) {
         guard let settings = configuration.relays.first(where: { $0.name == name }) else { return done(nil) }
         let relay = RelayConfiguration(settings, ehloName: configuration.hostname)
+        guard !settings.isMX else { return done(.withoutServer(relay)) }
         let tokens = vault.known(for: settings)
         guard relay.tls != .off else { return RelayCheck(relay, loop: loop, tokens: tokens).run(done: done) }
         // The system's roots are a file of some size, and nothing else waits for this one.
@@ -38,6 +39,14 @@ final class RelayChecks {
 }
 
 extension CheckReport {
+    /// Its mail goes to each domain's own servers.
+    fileprivate static func withoutServer(_ relay: RelayConfiguration) -> CheckReport {
+        var report = CheckReport(relay: relay.name, transport: "mx", address: MXTransport.address(port: relay.port))
+        let text = "no server of its own to connect to: mail goes to the MX of each domain"
+        report.findings = [Finding(step: .connect, isOK: true, text: text)]
+        return report
+    }
+
     /// A file of the relay's TLS was good when the configuration was read, and is not any more.
     fileprivate static func unreadable(_ relay: RelayConfiguration, _ reason: String) -> CheckReport {
         var report = CheckReport(

@@ -7,7 +7,7 @@ import MailTransport
 
 extension RelaySettings {
     mutating func readTLS(_ reader: ConfigurationReader, _ path: [String]) throws(ConfigurationError) {
-        tls = .usual(host: host, port: port)
+        tls = isMX ? .opportunistic : .usual(host: host, port: port)
         let policies = TLSPolicy.allCases.map(\.rawValue).joined(separator: ", ")
         try reader.read(path + ["tls"], into: &tls, wanted: "one of \(policies)") { TLSPolicy(rawValue: $0) }
         try reader.readPath(path + ["tls_roots"], into: &tlsFiles.roots)

@@ -8,8 +8,13 @@ import MailTransport
 package struct RelaySettings: Equatable, Sendable {
     /// Letters, digits, `-`, `_` and `.`; it is a metric's label and stands in the journal.
     package var name: String
-    /// A domain name or an IP address without brackets; `localhost` where there is a socket.
+    /// A domain name or an IP address without brackets; `localhost` where there is a socket; empty where mail goes to
+    /// each domain's own servers.
     package var host: String
+    package var isMX = false
+    package var connectionsPerDomainMax = Limits.mxConnectionsPerDomainMax
+    /// Loopback and private addresses may be connected to; with `isMX` alone.
+    package var allowsPrivate = false
     package var port = 25
     /// Path of a Unix socket in place of host and port.
     package var socket: String?
@@ -50,7 +55,9 @@ extension RelaySettings {
         try reader.read(path + ["host"], into: &host, wanted: "a domain name or an IP address") {
             HostPort.isHost($0) ? $0 : nil
         }
-        guard !host.isEmpty else { throw reader.error(path + ["host"], "is missing, and socket too") }
+        guard !host.isEmpty else {
+            throw reader.error(path + ["host"], "is missing, and socket too; mx = true needs neither")
+        }
         port = mailProtocol.usualPort
         try reader.read(path + ["port"], into: &port, 1...65535)
         // RFC 2033 §5.

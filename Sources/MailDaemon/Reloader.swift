@@ -1,6 +1,7 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import DNS
 import MailControl
 import MailDispatch
 import MailIntake
@@ -106,7 +107,7 @@ private struct UnsafeTransfer: @unchecked Sendable {
 extension Configuration {
     /// What decides where mail goes: a change of it makes a new transport.
     fileprivate var ways: Ways {
-        Ways(hostname: hostname, relays: usedRelays, table: routeTable, maildir: maildir)
+        Ways(hostname: hostname, relays: usedRelays, table: routeTable, maildir: maildir, dns: dns)
     }
 
     fileprivate struct Ways: Equatable {
@@ -114,5 +115,6 @@ extension Configuration {
         var relays: [RelaySettings]
         var table: RouteTable
         var maildir: Maildir
+        var dns: ResolverSettings
     }
 }

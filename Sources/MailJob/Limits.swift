@@ -104,6 +104,18 @@ package enum Limits {
     package static let messagesPerConnectionMax = 1000
     package static let replyTextBytesMax = 512
 
+    // MARK: Delivery by MX
+
+    /// Open connections over all domains: a small part of what the unit allows a process (16,384 descriptors).
+    package static let mxConnectionsMax = 256
+    /// What a stranger's server bears without complaint; Postfix begins with as many.
+    package static let mxConnectionsPerDomainMax = 5
+    /// Large providers hang up after a hundred.
+    package static let mxMessagesPerConnectionMax = 100
+    /// Domains, and hosts, that are remembered: a few megabytes.
+    package static let mxDestinationsMax = 4096
+    /// Domains that are away, as a report shows them: a page is for people.
+    package static let mxShownMax = 20
     // MARK: Other kinds of job
 
     /// It is signed on the delivery loop, at some 400 MB a second: ten milliseconds at the most.

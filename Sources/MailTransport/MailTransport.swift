@@ -71,6 +71,8 @@ package struct PutOff: Equatable, Sendable {
     package var seconds: Double
     /// Indices into the mail's recipients.
     package var recipients: [Int]
+    /// No mail at all goes by this relay; otherwise only these recipients have to wait.
+    package var isOutage = true
 
     package init(relay: String, cause: Reply, seconds: Double, recipients: [Int]) {
         self.relay = relay
@@ -83,6 +85,7 @@ package struct PutOff: Equatable, Sendable {
     func joined(with other: PutOff) -> PutOff {
         var joined = other.seconds < seconds ? other : self
         joined.recipients = recipients + other.recipients
+        joined.isOutage = isOutage && other.isOutage
         return joined
     }
 }
@@ -101,9 +104,12 @@ package protocol MailTransport: AnyObject {
     func rouse()
     /// So many workers share all transports.
     func staffed(by workers: Int)
+    /// Behind it are many servers that it spares one by one: what one of them says is not said of all.
+    var hasManyServers: Bool { get }
 }
 
 extension MailTransport {
+    package var hasManyServers: Bool { false }
     package func rouse() {}
     package func staffed(by workers: Int) {}
 }
@@ -111,7 +117,7 @@ extension MailTransport {
 /// A transport's numbers as `mailctl status` shows them.
 package struct TransportReport: Sendable {
     package var name: String
-    /// "smtp", "lmtp", "maildir".
+    /// "smtp", "lmtp", "mx", "maildir".
     package var transport: String
     /// host:port or directory.
     package var address: String
@@ -130,10 +136,28 @@ package struct TransportReport: Sendable {
     package var waiting = 0
     /// Mails at a time while the relay is spared; nil while it is not.
     package var concurrencyMax: Double?
+    /// Domains that are remembered, where mail goes to each one's own servers.
+    package var destinations: Int?
+    /// Of these, those that are away, the ones with the most mail first; bounded in number.
+    package var awayDestinations: [AwayDestination] = []
 
     package init(name: String, transport: String, address: String) {
         self.name = name
         self.transport = transport
         self.address = address
+    }
+}
+
+/// A domain whose servers take no mail now.
+package struct AwayDestination: Equatable, Sendable {
+    package var domain: String
+    package var cause: String
+    /// From now on; nil while a probe is out.
+    package var nextProbeSeconds: Double?
+
+    package init(domain: String, cause: String, nextProbeSeconds: Double?) {
+        self.domain = domain
+        self.cause = cause
+        self.nextProbeSeconds = nextProbeSeconds
     }
 }

@@ -20,7 +20,8 @@ package enum ControlInterface {
         # One next hop. connections: open now; idle: of these without work. breaker: closed while sessions come about, open
         # while none does, with the cause and the time of the next probe, half-open while one mail finds out. waiting: mails in
         # line, or put off until the relay takes them; they use up no attempt. concurrency_max: mails at a time, while a relay
-        # that asked for it is spared.
+        # that asked for it is spared. destinations: where mail goes to each domain's own servers, the domains that are
+        # remembered; away: of these, those whose servers take no mail, the latest first, 20 at most.
         type Relay (
           name: string,
           transport: string,
@@ -34,8 +35,13 @@ package enum ControlInterface {
           cause: ?string,
           next_probe_at: ?string,
           waiting: int,
-          concurrency_max: ?float
+          concurrency_max: ?float,
+          destinations: ?int,
+          away: ?[]AwayDestination
         )
+
+        # next_probe_at is missing while a mail finds out.
+        type AwayDestination (domain: string, cause: string, next_probe_at: ?string)
 
         # What became of one recipient at one attempt. verdict: delivered, deferred, rejected or unknown.
         type Fate (recipient: string, verdict: string, code: int, enhanced: string, text: string)

@@ -66,6 +66,16 @@ struct ConfigurationChangesTests {
         #expect(two.changes(from: one).changed == ["default_relay"] + keys.map { "relay.b.\($0)" })
     }
 
+    @Test("delivery by MX and its name servers are told by key")
+    func mx() throws {
+        let one = try parse("[relay.a]\nmx = true")
+        let two = try parse("[relay.a]\nmx = true\nconnections_per_domain_max = 2\n[dns]\nservers = '192.0.2.53'")
+        #expect(two.changes(from: one).changed == ["dns.servers", "relay.a.connections_per_domain_max"])
+        let relay = try parse("[relay.a]\nhost = 'h'")
+        #expect(one.changes(from: relay).changed.contains("relay.a.mx"))
+        #expect(relay.changes(from: one).changed.contains("relay.a.mx"))
+    }
+
     @Test("routes are told by their number in the file")
     func routes() throws {
         let text = "[relay.a]\nhost = 'h'\n[[route]]\nrelays = 'a'\nsender_domain = 'x.example'\n"

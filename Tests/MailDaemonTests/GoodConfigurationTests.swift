@@ -119,6 +119,24 @@ private let goodKeys: [GoodKey] = [
         $0.relays.first?.ignoredExtensions == ["CHUNKING", "PIPELINING"]
     },
     GoodKey("[relay.a]\nhost = 'h'\nignore_extensions = 'dsn'") { $0.relays.first?.ignoredExtensions == ["DSN"] },
+    GoodKey("[relay.d]\nmx = true") {
+        $0.relays.first?.isMX == true && $0.relays.first?.tls == .opportunistic && $0.relays.first?.port == 25
+            && $0.relays.first?.connectionsPerDomainMax == 5 && $0.relays.first?.allowsPrivate == false
+    },
+    GoodKey("[relay.d]\nmx = true\nport = 2525\nconnections_per_domain_max = 2\nprivate_addresses = true\ntls = 'off'")
+    {
+        $0.relays.first?.port == 2525 && $0.relays.first?.connectionsPerDomainMax == 2
+            && $0.relays.first?.allowsPrivate == true && $0.relays.first?.tls == .off
+    },
+    GoodKey("[relay.d]\nmx = true\ntls = 'required'\ntls_roots = '/r'") { $0.relays.first?.tls == .required },
+    GoodKey("[dns]\nservers = ['192.0.2.53', '[::1]:5353']") {
+        $0.dns.servers.map(\.description) == ["192.0.2.53", "[::1]:5353"]
+    },
+    GoodKey("[dns]\nservers = '127.0.0.1:5353'") { $0.dns.servers.map(\.port) == [5353] },
+    GoodKey("[dns]\ndnssec = 'off'") { $0.dns.validation == .off },
+    GoodKey("[dns]\ndnssec = 'required'\ntrust_anchor = '/a'") {
+        $0.dns.validation == .required && $0.dns.trustAnchor == "/a"
+    },
     GoodKey("# only a comment\r\n\r\nworkers = 3\r\n") { $0.workers == 3 },
 ]
 

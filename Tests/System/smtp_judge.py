@@ -168,7 +168,9 @@ class SMTPJudge:
     for the end of the data the verb is "." and the argument the message."""
 
     def __init__(self, port=0, pipelining=True, extensions=("8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"),
-                 script=lambda session, verb, argument: None, patience=0.0, hold=False, greeting="220 judge ESMTP"):
+                 script=lambda session, verb, argument: None, patience=0.0, hold=False, greeting="220 judge ESMTP",
+                 host="127.0.0.1"):
+        self.host = host
         self.port, self.pipelining, self.script = port, pipelining, script
         self.extensions, self.patience, self.greeting = extensions, patience, greeting
         self.hold = hold
@@ -190,7 +192,7 @@ class SMTPJudge:
         listening = threading.Event()
 
         async def listen():
-            self.listener = await self.loop.create_server(self._session, "127.0.0.1", self.port, backlog=1024)
+            self.listener = await self.loop.create_server(self._session, self.host, self.port, backlog=1024)
             self.port = self.listener.sockets[0].getsockname()[1]
             listening.set()
 

@@ -58,7 +58,7 @@ final class RelayGate {
         report.breaker = breaker.state.rawValue
         report.cause = breaker.cause?.words
         report.nextProbeSeconds = breaker.probeAt.map { max(0, $0 - now) }
-        report.waiting = line.count + room.count(at: now)
+        report.waiting += line.count + room.count(at: now)
         report.concurrencyMax = throttle.limit(at: now)
         return report
     }
@@ -103,7 +103,9 @@ final class RelayGate {
     }
 
     /// Seconds for which it has owed us an answer.
-    private func silence(at now: Double) -> Double { inFlight > 0 ? now - movedAt : 0 }
+    private func silence(at now: Double) -> Double {
+        inFlight > 0 && !transport.hasManyServers ? now - movedAt : 0
+    }
 
     /// Before that it takes no mail.
     var secondsUntilProbe: Double { breaker.secondsUntilProbe(at: loop.seconds) }
@@ -135,7 +137,7 @@ final class RelayGate {
         let before = inFlight
         inFlight -= 1
         movedAt = now
-        if let putOff = outcome.putOff {
+        if let putOff = outcome.putOff, putOff.isOutage, putOff.recipients.count == parcel.mail.recipients.count {
             failed(putOff.cause, isProbe, at: now)
             house.proceed(parcel)
         } else {
@@ -158,6 +160,7 @@ final class RelayGate {
             room.reopen(at: now)
             observer?.closed()
         }
+        if transport.hasManyServers { return }
         if outcome.isThrottled {
             throttle.throttled(sentAt: parcel.sentAt, inFlight: inFlight, at: now)
         } else {

@@ -96,7 +96,11 @@ package final class RoutedTransport: MailTransport {
 
     package func staffed(by workers: Int) {
         self.workers = workers
-        for gate in gates { gate.pump() }
+        for gate in gates {
+            // The others have one each, whatever happens.
+            gate.transport.staffed(by: max(1, workers - gates.count + 1))
+            gate.pump()
+        }
     }
 
     package var reports: [TransportReport] { gates.map(\.report) }

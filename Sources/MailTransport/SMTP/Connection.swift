@@ -27,6 +27,8 @@ package final class SMTPConnection: ChannelInboundHandler {
 
     /// Mails that wait for this very connection.
     var bound: [Delivery] = []
+    /// Hears how the opening ended, where it was opened for no mail in particular.
+    var knocker: ((Reply?) -> Void)?
     var shelf = RackShelf.none
     var rackIndex = 0
     /// Address and port of the server, once connected; the path of a Unix socket.

@@ -62,6 +62,23 @@ package final class SMTPRelay: MailTransport, SMTPConnectionOwner {
         balance()
     }
 
+    /// Opens one more session, for mail that is not there yet; `done` hears why none came about, or nil. Where no more
+    /// connections may be opened it is nil as well: mail takes its turn on those that are.
+    func knock(done: @escaping (Reply?) -> Void) {
+        guard !isClosing, connections.count < configuration.connectionsMax else {
+            return loop.assumeIsolated().execute { done(nil) }
+        }
+        open(knocker: done)
+    }
+
+    /// Connections without work say goodbye.
+    func quitIdle() {
+        for _ in 0..<rack.idleCount { rack.idle?.quit() }
+    }
+
+    var connectionCount: Int { connections.count }
+    var hasIdle: Bool { rack.idle != nil }
+
     package var report: TransportReport {
         let transport = configuration.mailProtocol.rawValue
         var report = TransportReport(name: name, transport: transport, address: configuration.address)
@@ -83,6 +100,7 @@ package final class SMTPRelay: MailTransport, SMTPConnectionOwner {
     func opened(_ connection: SMTPConnection) {
         openingCount -= 1
         pause.succeeded()
+        answerKnocker(connection, nil)
         for delivery in connection.bound {
             // A server may not offer PIPELINING today though it did before: then there is room for one only.
             if connection.room > 0 { connection.submit(delivery) } else { waiting.prepend(delivery) }
@@ -111,6 +129,8 @@ package final class SMTPRelay: MailTransport, SMTPConnectionOwner {
         if !connection.wasReady {
             openingCount -= 1
             if let cause = connection.ending { refused(cause) }
+            answerKnocker(
+                connection, connection.ending ?? Reply(451, "4.4.1", "no connection to \(configuration.address)"))
         }
         for delivery in connection.bound.reversed() { waiting.prepend(delivery) }
         connection.bound = []
@@ -118,10 +138,18 @@ package final class SMTPRelay: MailTransport, SMTPConnectionOwner {
 
     // MARK: Connections
 
-    private func open(for bound: [Delivery] = []) {
+    /// In a later turn, when the connection is where mail finds it.
+    private func answerKnocker(_ connection: SMTPConnection, _ cause: Reply?) {
+        guard let knocker = connection.knocker else { return }
+        connection.knocker = nil
+        loop.assumeIsolated().execute { knocker(cause) }
+    }
+
+    private func open(for bound: [Delivery] = [], knocker: ((Reply?) -> Void)? = nil) {
         let connection = SMTPConnection(
             configuration, of: self, loop: loop, encryption: encryption, tokens: tokens, observer: observer)
         connection.bound = bound
+        connection.knocker = knocker
         connections[ObjectIdentifier(connection)] = connection
         openingCount += 1
         connector.open(configuration, loop).assumeIsolated().whenComplete { result in
@@ -136,7 +164,9 @@ package final class SMTPRelay: MailTransport, SMTPConnectionOwner {
 
     private func failed(_ connection: SMTPConnection, _ reason: String) {
         guard connections[ObjectIdentifier(connection)] != nil else { return }
-        refused(Reply(451, "4.4.1", "could not connect to \(configuration.address): \(reason)"))
+        let cause = Reply(451, "4.4.1", "could not connect to \(configuration.address): \(reason)")
+        refused(cause)
+        answerKnocker(connection, cause)
         connection.quit()
     }
 

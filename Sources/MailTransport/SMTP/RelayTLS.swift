@@ -73,6 +73,9 @@ package struct RelayTLS: Sendable {
         }
     }
 
+    /// The same settings for another server.
+    func named(_ host: String) -> RelayTLS { RelayTLS(host: host, sharing: context) }
+
     static func certificates(_ path: String, _ key: String) throws(TLSFileError) -> [NIOSSLCertificate] {
         do {
             let found = try NIOSSLCertificate.fromPEMFile(path)

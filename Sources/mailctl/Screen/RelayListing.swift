@@ -25,15 +25,28 @@ struct RelayListing {
         try screen.table(&table)
         for relay in relays {
             if let trouble = trouble(relay, screen) { try screen.line(trouble) }
+            for destination in relay["away"]?.array ?? [] { try screen.line(away(destination, of: relay, screen)) }
         }
+    }
+
+    private func away(_ destination: JSONValue, of relay: JSONValue, _ screen: Screen) -> String {
+        let name = Printable.text(relay["name"]?.string ?? "?")
+        let domain = Printable.text(destination["domain"]?.string ?? "?")
+        let cause = Printable.text(destination["cause"]?.string ?? "?")
+        let state = screen.terminal.styled("is away", .red)
+        return "\(name): \(domain) \(state)\(next(destination, screen)): \(cause)"
+    }
+
+    private func next(_ one: JSONValue, _ screen: Screen) -> String {
+        let age = screen.age(of: one["next_probe_at"]?.string)
+        return age.map { ", next probe in \(Measure.text(seconds: -$0))" } ?? ", a probe is out"
     }
 
     private func trouble(_ relay: JSONValue, _ screen: Screen) -> String? {
         let name = Printable.text(relay["name"]?.string ?? "?")
         if let cause = relay["cause"]?.string {
-            let age = screen.age(of: relay["next_probe_at"]?.string)
-            let next = age.map { ", next probe in \(Measure.text(seconds: -$0))" } ?? ", a probe is out"
-            return "\(name) " + screen.terminal.styled("is away", .red) + "\(next): \(Printable.text(cause))"
+            return "\(name) " + screen.terminal.styled("is away", .red)
+                + "\(next(relay, screen)): \(Printable.text(cause))"
         }
         guard let limit = relay["concurrency_max"]?.double else { return nil }
         let mails = limit < 1 ? "a mail each \(Measure.text(seconds: 1 / limit))" : "\(Int(limit)) at a time"
