@@ -67,6 +67,7 @@ struct ChangeTests {
         try await shop.kind.log.until { $0.began.count == 2 }
         try await shop.settleDown()
         #expect(try await shop.state(ids[1]) == .failed)
+        _ = try await shop.onLoop { $0.pause(true) }
         #expect(try await shop.change(.retry, ids).get().changed.count == 2)
         #expect(Set(try await shop.runAll(4).suffix(2)) == Set(ids))
         #expect(shop.spool.tally.jobs == 0)

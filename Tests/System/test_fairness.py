@@ -132,7 +132,7 @@ def subjects_of(messages):
 
 def test_a_queue_that_no_configuration_names_is_refused_and_one_that_is_gone_keeps_its_jobs(maild, judge):
     server = judge()
-    one = maild(relay=server.settings(), queue={"bulk": {}}).start()
+    one = maild(relay=server.settings(), queue={"bulk": {"weight": 1}}).start()
     one.control.call("Pause")
     with one.submission() as client:
         assert client.ask(job(queue="news"))["field"] == "queue"
