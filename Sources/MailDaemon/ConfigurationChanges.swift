@@ -44,7 +44,7 @@ extension Configuration {
             ("metrics.worker_label", "\(metrics.workerLabel)"),
             ("maildir.path", maildir.path),
         ]
-        entries += queues.flatMap(\.entries)
+        entries += queues.flatMap(\.entries) + apps.flatMap(\.entries)
         entries += routes.enumerated().map { ("route[\($0.offset + 1)]", "\($0.element)") }
         entries += kindEntries
         entries += dkim.enumerated().flatMap { $1.entries("dkim[\($0 + 1)]") }

@@ -34,7 +34,8 @@ struct QueueSettingsTests {
         BadKey("[queue.'a b']", 1, "queue.a b", "a queue's name has 1 to 63 letters, digits"),
         BadKey("[queue.'']", 1, "queue.", "a queue's name has"),
         BadKey("[queue.'ä']", 1, "queue.ä", "a queue's name has"),
-        BadKey("[queue.\(String(repeating: "q", count: 64))]", 1, "queue.\(String(repeating: "q", count: 64))", "1 to 63"),
+        BadKey(
+            "[queue.\(String(repeating: "q", count: 64))]", 1, "queue.\(String(repeating: "q", count: 64))", "1 to 63"),
         BadKey("[queue.a]\nweight = '1'", 2, "queue.a.weight", "must be a number, not a string"),
         BadKey("[queue.a]\nweight = 0", 2, "queue.a.weight", "must be from 0.001 to 1000, not 0"),
         BadKey("[queue.a]\nweight = -1", 2, "queue.a.weight", "must be from 0.001 to 1000, not -1"),
@@ -59,7 +60,10 @@ struct QueueSettingsTests {
     func changes() throws {
         let one = try parse("[queue.a]\nweight = 2")
         let other = try parse("[queue.a]\nweight = 2\nconcurrency_max = 3\n[queue.b]")
-        #expect(other.changes(from: one).changed == ["queue.a.concurrency_max", "queue.b.weight", "queue.b.concurrency_max"])
+        #expect(
+            other.changes(from: one).changed == [
+                "queue.a.concurrency_max", "queue.b.weight", "queue.b.concurrency_max",
+            ])
         #expect(try parse("").changes(from: one).changed == ["queue.a.weight", "queue.a.concurrency_max"])
     }
 }

@@ -102,12 +102,16 @@ struct ChangeTests {
     }
 
     static let pairs: [(JobChange, JobChange, JobState?)] = [
-        (.hold, .release, .delivered), (.hold, .retry, .delivered), (.retry, .hold, .held), (.hold, .cancel, .cancelled),
-        (.retry, .cancel, .cancelled), (.cancel, .retry, .cancelled), (.hold, .hold, .held), (.retry, .retry, .delivered),
+        (.hold, .release, .delivered), (.hold, .retry, .delivered), (.retry, .hold, .held),
+        (.hold, .cancel, .cancelled),
+        (.retry, .cancel, .cancelled), (.cancel, .retry, .cancelled), (.hold, .hold, .held),
+        (.retry, .retry, .delivered),
         (.release, .hold, .held), (.cancel, .purge, nil),
     ]
 
-    @Test("of two operators who mean the same job at once the last has his way, where it means anything", arguments: pairs)
+    @Test(
+        "of two operators who mean the same job at once the last has his way, where it means anything", arguments: pairs
+    )
     func two(_ first: JobChange, _ second: JobChange, _ end: JobState?) async throws {
         let shop = try Shop(workers: 1, isPaused: true)
         let ids = try await shop.submit([.init(), .init()])

@@ -63,7 +63,8 @@ struct WindowModel {
             lastID += 1
             let isDue = draw(4) == 0
             let job = WaitingJob.sample(
-                lastID, priority: 3 + draw(3), dueAt: isDue ? .start : nil, queue: UInt16(draw(2)), uid: UInt32(draw(2)))
+                lastID, priority: 3 + draw(3), dueAt: isDue ? .start : nil, queue: UInt16(draw(2)), uid: UInt32(draw(2))
+            )
             disk[job.id] = job
             wanted[job.id] = 1
             fresh.append(job)

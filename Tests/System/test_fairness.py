@@ -52,7 +52,7 @@ def test_a_password_reset_does_not_wait_for_another_users_hundred_thousand_newsl
         with submission_of(one, SHOP) as client:
             assert "job" in client.ask(job(subject=f"reset {number}"))
         before, began = len(server.messages), time.monotonic()
-        assert place(server, f"reset {number}", before - IN_HAND) <= before + IN_HAND
+        assert place(server, f"reset {number}", max(0, before - IN_HAND)) <= before + IN_HAND
         assert time.monotonic() - began < PROMPTLY
     assert one.counts()["ready"] > MANY / 2, "the newsletters were still waiting"
 
@@ -72,7 +72,7 @@ def test_a_restart_with_a_hundred_thousand_waiting_jobs_keeps_it_fair(flooded):
     with submission_of(one, SHOP) as client:
         assert "job" in client.ask(job(subject="another reset"))
     before = len(server.messages)
-    assert place(server, "another reset", before - IN_HAND) <= before + IN_HAND
+    assert place(server, "another reset", max(0, before - IN_HAND)) <= before + IN_HAND
     assert one.counts()["ready"] > MANY / 2
 
 

@@ -109,6 +109,7 @@ def test_the_same_key_of_another_user_is_another_job(running):
 def test_a_client_that_lost_its_connection_sends_again_and_has_one_job(running):
     """Whether the kill comes before or after the commit, the repeat is right."""
     running.control.call("Pause")
+    running.restart()
     for number in range(6):
         with running.submission() as client:
             client.send(*(keyed(key=f"{number}-{each}") for each in range(200)))
