@@ -93,6 +93,7 @@ extension ControlMethods {
             "accepted_at": .string(record.id.time.rfc3339),
             "attempts": JSONValue(record.attempts),
             "uid": JSONValue(Int(record.uid)),
+            "app": .string(subject.events.apps.name(of: record.uid)),
             "bytes": JSONValue(record.body.count),
             "to": .array(letter.recipients.map { .string($0) }),
         ]

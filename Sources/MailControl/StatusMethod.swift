@@ -52,7 +52,20 @@ extension ControlMethods {
             "spool_bytes": JSONValue(subject.spool.storedBytes()),
             "worker_list": .array(report.workers.map(worker)),
             "relays": .array(transports.map { relay($0, now) }),
+            "apps": .array(apps(subject)),
         ]
+    }
+
+    /// None where none is configured.
+    private static func apps(_ subject: ControlSubject) -> [JSONValue] {
+        let apps = subject.events.apps
+        guard !apps.isEmpty else { return [] }
+        return apps.usage(subject.spool.tally).map { usage in
+            [
+                "name": .string(usage.app), "jobs": JSONValue(usage.jobs), "failed": JSONValue(usage.failed),
+                "bytes": JSONValue(usage.bytes),
+            ]
+        }
     }
 
     private static func counts(_ tally: Tally, due: Int, busy: Int) -> JSONValue {

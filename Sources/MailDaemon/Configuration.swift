@@ -31,6 +31,8 @@ package struct Configuration: Equatable, Sendable {
     package var routes: [RouteSettings] = []
     /// In the order of their names.
     package var queues: [QueueSettings] = []
+    /// In the order of their names.
+    package var apps: [App] = []
     /// In the order of the file.
     package var dkim: [DKIMSettings] = []
     /// nil: there is no such kind of job.

@@ -3,8 +3,8 @@
 
 /// The names a configuration file may use.
 enum ConfigurationKeys {
-    /// Under `""` the keys before the first table; under `relay` and `queue` those of each `[relay.NAME]` and
-    /// `[queue.NAME]`, under `route` and `dkim` those of each `[[route]]` and `[[dkim]]`, under `webhook.NAME` and
+    /// Under `""` the keys before the first table; under `relay`, `queue` and `app` those of each `[relay.NAME]` and
+    /// the like, under `route` and `dkim` those of each `[[route]]` and `[[dkim]]`, under `webhook.NAME` and
     /// `exec.NAME` those of the tables below.
     static let tables: [String: [String]] = [
         "": ["hostname", "workers", "log_level", "default_relay", "drain_seconds_max"],
@@ -38,6 +38,9 @@ enum ConfigurationKeys {
         "exec.NAME": ["command", "directory", "env", "seconds_max", "concurrency_max"],
         "noop": ["enabled"],
         "queue": ["weight", "concurrency_max"],
+        "app": [
+            "user", "group", "senders", "queue", "priority_max", "jobs_max", "bytes_max", "jobs_per_minute",
+        ],
         "dkim": ["domain", "selector", "key_file", "key_credential", "subdomains"],
     ]
 
@@ -52,7 +55,7 @@ enum ConfigurationKeys {
         guard let other = elsewhere.first else { return nil }
         return switch other {
         case "": "\(name) before the first table"
-        case "relay", "queue": "\(name) in [\(other).NAME]"
+        case "relay", "queue", "app": "\(name) in [\(other).NAME]"
         case "route", "dkim": "\(name) in [[\(other)]]"
         default: "\(name) in [\(other)]"
         }

@@ -25,6 +25,7 @@ extension Configuration {
         for name in try (reader.names(in: ["queue"]) ?? []).sorted() {
             configuration.queues.append(try QueueSettings(reader, name: name))
         }
+        configuration.apps = try AppSettings(reader, queues: configuration.queueNames).apps()
         return configuration
     }
 

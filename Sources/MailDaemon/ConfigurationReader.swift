@@ -63,11 +63,11 @@ struct ConfigurationReader {
 
     /// One string or a list of them, at least one; nil where the key is not there.
     func strings(
-        _ path: [String], wanted: String, _ accept: (String) -> Bool
+        _ path: [String], wanted: String, mayBeEmpty: Bool = false, _ accept: (String) -> Bool
     ) throws(ConfigurationError) -> [String]? {
         guard let found = node(path) else { return nil }
         let list: [TOMLValueConvertible] = found.array.map(Array.init) ?? [found]
-        guard !list.isEmpty else { throw error(path, "must not be empty") }
+        guard mayBeEmpty || !list.isEmpty else { throw error(path, "must not be empty") }
         var texts: [String] = []
         for item in list {
             guard let text = item.string else { throw wrongType(path, "a string or a list of strings", item) }
@@ -75,6 +75,30 @@ struct ConfigurationReader {
             texts.append(text)
         }
         return texts
+    }
+
+    /// One number or name, or a list of them, at least one; `number` looks a name up. Nil where the key is not there.
+    func numbers(
+        _ path: [String], wanted: String, _ number: (String) -> UInt32?
+    ) throws(ConfigurationError) -> [UInt32]? {
+        guard let found = node(path) else { return nil }
+        let list: [TOMLValueConvertible] = found.array.map(Array.init) ?? [found]
+        guard !list.isEmpty else { throw error(path, "must not be empty") }
+        var numbers: [UInt32] = []
+        for item in list {
+            if let number = item.int {
+                // The last one means that there is none (chown(2)).
+                guard let id = UInt32(exactly: number), id != .max else {
+                    throw error(path, "must be from 0 to \(UInt32.max - 1), not \(number)")
+                }
+                numbers.append(id)
+                continue
+            }
+            guard let name = item.string else { throw wrongType(path, "names or numbers", item) }
+            guard let id = number(name) else { throw error(path, "must be \(wanted), not \"\(name)\"") }
+            numbers.append(id)
+        }
+        return numbers
     }
 
     func read(_ path: [String], into value: inout Int, _ range: ClosedRange<Int>) throws(ConfigurationError) {

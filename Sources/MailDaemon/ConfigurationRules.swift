@@ -42,7 +42,7 @@ extension ConfigurationReader {
                 continue
             }
             for key in try names(in: [name]) ?? [] {
-                if name == "relay" || name == "queue" {
+                if ["relay", "queue", "app"].contains(name) {
                     try refuseUnknownKeys(of: key, in: name, as: name)
                 } else if ConfigurationKeys.tables["\(name).NAME"] != nil, isTable([name, key]) {
                     try refuseUnknownKeys(of: key, in: name, as: "\(name).NAME")
@@ -66,7 +66,7 @@ extension ConfigurationReader {
         let path = [section, name]
         let allowed = name.utf8.allSatisfy { HostPort.isLetterOrDigit($0) || [0x2D, 0x2E, 0x5F].contains($0) }
         guard allowed, (1...63).contains(name.utf8.count) else {
-            let whose = section == table ? "a \(section)'s name" : "NAME in [\(table)]"
+            let whose = section == table ? "\(section == "app" ? "an" : "a") \(section)'s name" : "NAME in [\(table)]"
             throw error(path, "\(whose) has 1 to 63 letters, digits, hyphens, underscores or dots")
         }
         for key in try names(in: path) ?? [] {

@@ -34,8 +34,18 @@ struct DaemonGauges: GaugeSource {
         gauges.spoolBodyBytes = rooms.spool.tally.bytes
         gauges.spoolIsWritable = rooms.spool.isWritable
         gauges.clientConnections = rooms.intake.connections
+        gauges.apps = apps
         gauges.relays = rooms.dispatcher.transportReports.map(Gauges.Relay.init)
         return gauges
+    }
+
+    /// Each that is configured, and those that are none of them together.
+    private var apps: [Gauges.App] {
+        house.events.apps.isEmpty
+            ? []
+            : house.events.apps.usage(rooms.spool.tally).map {
+                Gauges.App(name: $0.app, jobs: $0.jobs, bytes: $0.bytes)
+            }
     }
 
     private func jobs(_ report: DispatchReport) -> Gauges.Jobs {

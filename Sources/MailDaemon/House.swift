@@ -54,7 +54,7 @@ final class House: @unchecked Sendable {
         let journal = Journal(identifier: "maild", fieldPrefix: "MAILD_", level: level)
         events = Events(
             kinds: Kinds.types(configuration), journal: journal, workerLabel: configuration.metrics.workerLabel,
-            clock: clock)
+            apps: Apps(configuration.apps), clock: clock)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         front = group.next()
         delivery = group.next()
@@ -74,6 +74,7 @@ final class House: @unchecked Sendable {
         }
         let inHand = try Self.attempt { () throws(SpoolError) in try recover(keeping) }
         let found = keeping.opened
+        events.apps.remember(found.settings)
         let dispatcher = Dispatcher(
             on: delivery, kinds: kinds.all, settings: DispatchSettings(configuration, queues: found.queues),
             workers: DispatchFact.workers(found.settings, configured: configuration.workers),

@@ -67,6 +67,7 @@ final class Reloader: Sendable {
         house.tlsStamps = stamps
         house.events.journal.level = Priority(new.logLevel)
         house.spool?.limits = SpoolLimits(new)
+        house.events.apps.replace(new.apps)
         let house = house
         let signer = DKIMSigner(new.dkim)
         house.front.execute {

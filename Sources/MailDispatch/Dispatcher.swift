@@ -142,12 +142,13 @@ package final class Dispatcher: @unchecked Sendable {
         _ job: WaitingJob, _ number: Int, _ result: WorkResult, _ judgement: Judgement, _ now: WallTime, seconds: Double
     ) {
         if let putOff = result.putOff, result.tried.isEmpty {
-            return events.putOff(job: job.id, kind: Int(job.kind), relay: putOff.relay, cause: putOff.cause)
+            return events.putOff(
+                job: job.id, kind: Int(job.kind), user: job.uid, relay: putOff.relay, cause: putOff.cause)
         }
         events.attemptEnded(
             worker: number, kind: Int(job.kind), seconds: seconds, result: AttemptResult(result, judgement))
         events.settled(
-            job: job.id, kind: Int(job.kind), state: judgement.state, attempts: judgement.attempts,
+            job: job.id, kind: Int(job.kind), user: job.uid, state: judgement.state, attempts: judgement.attempts,
             endToEndSeconds: now.seconds(since: job.id.time),
             verdicts: result.tried.map { ($0.recipient, $0.verdict) }, relay: result.relay)
     }
@@ -156,7 +157,7 @@ package final class Dispatcher: @unchecked Sendable {
         window.ended(job)
         let settlement = Settlement(outOfTime: job, now: now)
         events.settled(
-            job: job.id, kind: Int(job.kind), state: settlement.state, attempts: job.attempts,
+            job: job.id, kind: Int(job.kind), user: job.uid, state: settlement.state, attempts: job.attempts,
             endToEndSeconds: now.seconds(since: job.id.time), verdicts: [], relay: "")
         settle(settlement)
     }

@@ -14,34 +14,50 @@ struct DueReads {
     /// Put off, and the settlement not yet on disk, or not yet told to be: a read may find them before that news comes.
     private var deferred: Set<JobID> = []
     private(set) var isReading = false
-    /// The last read found nothing but known jobs, with more behind them: one must be settled to make way.
-    private var isStalled = false
+    /// Lanes of which the last read found nothing but known jobs, with more behind them: one of these must be settled
+    /// to make way. It may be long in coming (its queue may be paused), and is nothing to the other lanes.
+    private var stalled: [Lane: Set<JobID>] = [:]
     /// A look is outstanding: something became due, or a look failed.
     var wantsLook = false
     /// Lanes of which the spool has, or may have, due jobs that no read has found.
-    private(set) var more: Set<Lane> = []
+    private var more: Set<Lane> = []
 
     /// Jobs that a read may find and that are not new.
     var knownCount: Int { loaded.count + deferred.count }
 
-    var mayBegin: Bool { !isReading && !isStalled }
+    var mayBegin: Bool { !isReading }
 
-    /// - Parameter skipping: lanes that have enough at hand.
-    mutating func begin(skipping: Set<Lane>) {
+    /// Lanes of which a read may bring more.
+    var open: Set<Lane> { stalled.isEmpty ? more : more.filter { stalled[$0] == nil } }
+
+    /// Returns which lanes are to be left out.
+    /// - Parameter full: lanes that have enough at hand.
+    mutating func begin(full: Set<Lane>) -> Set<Lane> {
         isReading = true
         wantsLook = false
-        more = skipping
+        more = full.union(stalled.keys)
+        return more
     }
 
     /// Returns the jobs that are new.
     mutating func end(_ due: DueJobs) -> [WaitingJob] {
         isReading = false
         defer { settledMeanwhile.removeAll() }
-        let new = due.jobs.filter {
-            !settledMeanwhile.contains($0.id) && !deferred.contains($0.id) && loaded.insert($0.id).inserted
-        }
         more.formUnion(due.incomplete)
-        isStalled = !due.incomplete.isEmpty && !due.jobs.isEmpty && new.isEmpty && knownCount > 0
+        var moving: Set<Lane> = []
+        var new: [WaitingJob] = []
+        for job in due.jobs {
+            if settledMeanwhile.contains(job.id) {
+                moving.insert(job.lane)
+            } else if !deferred.contains(job.id), loaded.insert(job.id).inserted {
+                moving.insert(job.lane)
+                new.append(job)
+            }
+        }
+        for lane in due.incomplete where !moving.contains(lane) {
+            let known = Set(due.jobs.filter { $0.lane == lane }.map(\.id))
+            if !known.isEmpty { stalled[lane] = known }
+        }
         return new
     }
 
@@ -56,7 +72,7 @@ struct DueReads {
         guard knownCount > 0 else { return }
         loaded.remove(id)
         deferred.remove(id)
-        isStalled = false
+        if !stalled.isEmpty { stalled = stalled.filter { !$0.value.contains(id) } }
     }
 
     mutating func deferred(_ id: JobID) { deferred.insert(id) }

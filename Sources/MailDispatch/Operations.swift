@@ -91,8 +91,8 @@ extension Dispatcher {
         let order = ChangeOrder(
             change, ids.filter { !running.contains($0) }, at: clock.now(), history: history,
             expirySeconds: settings.expirySeconds)
-        // Nothing is ready to be released; all else must not be begun from here on.
-        if change != .release { window.withdraw(order.ids) }
+        // None of them must be begun from here on.
+        window.withdraw(order.ids)
         spool.change(order) { [self] result in
             loop.execute { [self] in changed(order, running, result, done) }
         }

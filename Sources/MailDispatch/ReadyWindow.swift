@@ -158,7 +158,7 @@ package struct ReadyWindow {
         readingCount -= 1
         if !complete { needs(number) }
         for job in jobs where job.id > lanes[number].cursor { add(job) }
-        if withdrawals.readEnded(lane: number) { due.wantsLook = true }
+        free(withdrawals.readEnded(lane: number))
     }
 
     // MARK: Due
@@ -168,14 +168,14 @@ package struct ReadyWindow {
 
     /// A look for due jobs is outstanding, and may begin.
     package var wantsDue: Bool {
-        due.mayBegin && (due.wantsLook || due.more.contains { numbers[$0].map { lanes[$0].dueRunsLow } ?? true })
+        due.mayBegin && (due.wantsLook || due.open.contains { numbers[$0].map { lanes[$0].dueRunsLow } ?? true })
     }
 
     /// What a look for due jobs should ask for.
     package struct Look: Equatable, Sendable {
         /// How many of those that it will find are known.
         package var known: Int
-        /// Lanes that have enough at hand.
+        /// Lanes that have enough at hand, or of which nothing new would be found.
         package var skipping: Set<Lane>
     }
 
@@ -185,20 +185,19 @@ package struct ReadyWindow {
             due.wantsLook = true
             return nil
         }
-        let full = Set(lanes.filter { !$0.dueRunsLow }.map(\.lane))
-        due.begin(skipping: full)
-        return Look(known: due.knownCount, skipping: full)
+        let skipping = due.begin(full: Set(lanes.filter { !$0.dueRunsLow }.map(\.lane)))
+        return Look(known: due.knownCount, skipping: skipping)
     }
 
     package mutating func loadedDue(_ found: DueJobs) {
         for job in due.end(found) where !withdrawals.holds(job) { put(job, number(job.lane), isDue: true) }
-        if withdrawals.readEnded(lane: nil) { due.wantsLook = true }
+        free(withdrawals.readEnded(lane: nil))
     }
 
     /// The look came to nothing, and is made again.
     package mutating func lookFailed() {
         due.failed()
-        if withdrawals.readEnded(lane: nil) { due.wantsLook = true }
+        free(withdrawals.readEnded(lane: nil))
     }
 
     /// The attempt has ended, and the job is to be scheduled; `settled` follows.
@@ -209,7 +208,7 @@ package struct ReadyWindow {
 
     // MARK: Changes
 
-    /// Takes these out of the workers' reach. `changed` or `restore` follows for each.
+    /// Takes these out of the workers' reach. `changed` or `restore` follows, once for each.
     package mutating func withdraw(_ ids: [JobID]) {
         let wanted = Set(ids)
         var atHand: [WaitingJob] = []
@@ -226,14 +225,18 @@ package struct ReadyWindow {
 
     /// Their change is on disk: what is at hand of them is out of date.
     package mutating func changed(_ ids: [JobID]) {
-        for id in ids where withdrawals.contains(id) { due.settled(id) }
         let reading = Set(readingCount > 0 ? lanes.indices.filter { lanes[$0].isReading } : [])
-        if withdrawals.changed(ids, reading: reading, isDueRead: due.isReading) { due.wantsLook = true }
+        free(withdrawals.changed(ids, reading: reading, isDueRead: due.isReading))
     }
 
     /// Nothing became of their change.
-    package mutating func restore(_ ids: [JobID]) {
-        for job in withdrawals.restore(ids) { put(job, number(job.lane), isDue: true) }
+    package mutating func restore(_ ids: [JobID]) { free(withdrawals.restore(ids)) }
+
+    private mutating func free(_ freed: Withdrawals.Freed) {
+        // Before all fresh ones, for they are older than whatever the lane has yet to read.
+        for job in freed.unchanged { put(job, number(job.lane), isDue: true) }
+        guard !freed.changed.isEmpty else { return }
+        for id in freed.changed { due.settled(id) }
         due.wantsLook = true
     }
 

@@ -22,8 +22,8 @@ package struct QueueRule: Equatable, Sendable {
 ///
 /// A value that knows lanes by their number alone. Stride scheduling (Waldspurger and Weihl, 1995): whoever was given
 /// least so far, divided by weight, is next. Who comes to a line that is under way starts level with it, so that nobody
-/// saves up turns by being away.
-struct Turns {
+/// saves up turns by being away, or by being kept from running.
+package struct Turns {
     /// A queue at one priority.
     private struct Line {
         let priority: UInt8
@@ -40,17 +40,19 @@ struct Turns {
     /// By priority: the pass of the line that was last served.
     private var levels = [Double](repeating: 0, count: Limits.priorityMax + 1)
     private var running: [UInt16: Int] = [:]
-    var rules: [UInt16: QueueRule] = [:]
+    package var rules: [UInt16: QueueRule] = [:]
+
+    package init() {}
 
     /// The lane has jobs at hand, and had none before.
-    mutating func arrived(_ number: Int, _ lane: Lane, pass: Double) {
+    package mutating func arrived(_ number: Int, _ lane: Lane, pass: Double) {
         let index = lineIndex(lane)
         if lines[index].lanes.isEmpty { lines[index].pass = max(lines[index].pass, levels[Int(lane.priority)]) }
         lines[index].lanes.append((number, max(pass, lines[index].level)))
     }
 
     /// The lane has no more jobs at hand. Returns what it was given, for when it comes again.
-    mutating func left(_ number: Int, _ lane: Lane) -> Double {
+    package mutating func left(_ number: Int, _ lane: Lane) -> Double {
         let index = lineIndex(lane)
         guard let place = lines[index].lanes.firstIndex(where: { $0.number == number }) else { return 0 }
         return lines[index].lanes.remove(at: place).pass
@@ -66,20 +68,35 @@ struct Turns {
     }
 
     /// The number of the lane that is next, with its turn taken; nil where none has jobs that may run.
-    mutating func next() -> Int? {
+    package mutating func next() -> Int? {
         var best: Int?
+        var hasBlocked = false
         for index in lines.indices {
             if let best, lines[index].priority < lines[best].priority { break }
-            guard !lines[index].lanes.isEmpty, mayRun(lines[index].queue) else { continue }
+            guard !lines[index].lanes.isEmpty else { continue }
+            guard mayRun(lines[index].queue) else {
+                hasBlocked = true
+                continue
+            }
             if let found = best, lines[found].pass <= lines[index].pass { continue }
             best = index
         }
-        return best.map { serve($0) }
+        guard let best else { return nil }
+        levels[Int(lines[best].priority)] = lines[best].pass
+        if hasBlocked { level(with: lines[best]) }
+        return serve(best)
+    }
+
+    /// Queues that may not run keep level with the one that is served: what was paused for an hour would otherwise be
+    /// given an hour's turns at once.
+    private mutating func level(with served: Line) {
+        for index in lines.indices where lines[index].priority == served.priority && !mayRun(lines[index].queue) {
+            lines[index].pass = max(lines[index].pass, served.pass)
+        }
     }
 
     private mutating func serve(_ index: Int) -> Int {
         let queue = lines[index].queue
-        levels[Int(lines[index].priority)] = lines[index].pass
         lines[index].pass += 1 / max(0.001, rules[queue]?.weight ?? 1)
         running[queue, default: 0] += 1
         var least = 0
@@ -98,7 +115,7 @@ struct Turns {
     }
 
     /// A job that `next` let go has ended, or was not begun after all.
-    mutating func ended(_ queue: UInt16) { running[queue, default: 1] -= 1 }
+    package mutating func ended(_ queue: UInt16) { running[queue, default: 1] -= 1 }
 
-    func running(_ queue: UInt16) -> Int { running[queue] ?? 0 }
+    package func running(_ queue: UInt16) -> Int { running[queue] ?? 0 }
 }

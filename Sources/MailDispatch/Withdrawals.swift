@@ -4,61 +4,88 @@
 import MailJob
 import MailSpool
 
-/// Jobs that an operator is about to change: kept from the workers, whatever reads and commits still bring of them.
+/// Jobs that operators are about to change: kept from the workers, whatever reads and commits still bring of them.
 ///
-/// A job is let go of once its change is on disk and every read that was under way then, and may have seen it as it was
-/// before, has been told.
+/// A job is let go of once every order for it has come to its end. For one that changed it that is when the change is
+/// on disk and each read that was under way then, and may have seen the job as it was before, has been told.
 struct Withdrawals {
-    /// With the job where it was at hand, or a read brought it since.
-    private var jobs: [JobID: WaitingJob?] = [:]
-    private var leaving: [Leaving] = []
+    private struct Held {
+        /// Two operators may mean the same job at once.
+        var orders = 0
+        /// Where it was at hand, or a read has brought it since.
+        var job: WaitingJob?
+        /// `job` is from before a change.
+        var isOutOfDate = false
+    }
+
+    /// What is let go of.
+    struct Freed {
+        /// As they were.
+        var unchanged: [WaitingJob] = []
+        /// To be looked for on disk, where they are due if they are to be sent at all.
+        var changed: [JobID] = []
+    }
 
     private struct Leaving {
         var ids: [JobID]
         /// Reads that were under way.
         var lanes: Set<Int>
         var isDueRead: Bool
+
+        var isOver: Bool { lanes.isEmpty && !isDueRead }
     }
 
-    var isEmpty: Bool { jobs.isEmpty }
+    private var jobs: [JobID: Held] = [:]
+    private var leaving: [Leaving] = []
 
     mutating func add(_ ids: [JobID], atHand: [WaitingJob]) {
-        for id in ids { jobs.updateValue(nil, forKey: id) }
-        for job in atHand { jobs.updateValue(job, forKey: job.id) }
+        for id in ids { jobs[id, default: Held()].orders += 1 }
+        for job in atHand { jobs[job.id]?.job = job }
     }
 
     /// True where the job must not be taken; it is remembered, in case that nothing becomes of the change.
     mutating func holds(_ job: WaitingJob) -> Bool {
         guard !jobs.isEmpty, jobs[job.id] != nil else { return false }
-        jobs.updateValue(job, forKey: job.id)
+        jobs[job.id]?.job = job
         return true
     }
 
-    func contains(_ id: JobID) -> Bool { !jobs.isEmpty && jobs[id] != nil }
+    /// Nothing became of the change.
+    mutating func restore(_ ids: [JobID]) -> Freed { letGo(ids) }
 
-    /// Nothing became of the change: returns what must be given back.
-    mutating func restore(_ ids: [JobID]) -> [WaitingJob] { ids.compactMap { jobs.removeValue(forKey: $0) ?? nil } }
-
-    /// The change is on disk. Returns whether all of them are let go of at once.
-    mutating func changed(_ ids: [JobID], reading lanes: Set<Int>, isDueRead: Bool) -> Bool {
-        let known = ids.filter { contains($0) }
-        guard !lanes.isEmpty || isDueRead else {
-            for id in known { jobs[id] = nil }
-            return true
-        }
-        leaving.append(Leaving(ids: known, lanes: lanes, isDueRead: isDueRead))
-        return false
+    /// The change is on disk.
+    /// - Parameter lanes: reads that are under way.
+    mutating func changed(_ ids: [JobID], reading lanes: Set<Int>, isDueRead: Bool) -> Freed {
+        for id in ids { jobs[id]?.isOutOfDate = true }
+        let leave = Leaving(ids: ids, lanes: lanes, isDueRead: isDueRead)
+        if leave.isOver { return letGo(ids) }
+        leaving.append(leave)
+        return Freed()
     }
 
-    /// A read was told: that of a lane, or that for due jobs where `lane` is nil. Returns whether any job was let go.
-    mutating func readEnded(lane: Int?) -> Bool {
-        guard !leaving.isEmpty else { return false }
+    /// A read was told: that of a lane, or that for due jobs where `lane` is nil.
+    mutating func readEnded(lane: Int?) -> Freed {
+        guard !leaving.isEmpty else { return Freed() }
         for index in leaving.indices {
             if let lane { leaving[index].lanes.remove(lane) } else { leaving[index].isDueRead = false }
         }
-        let gone = leaving.filter { $0.lanes.isEmpty && !$0.isDueRead }
-        leaving.removeAll { $0.lanes.isEmpty && !$0.isDueRead }
-        for id in gone.flatMap(\.ids) { jobs[id] = nil }
-        return !gone.isEmpty
+        let over = leaving.filter(\.isOver).flatMap(\.ids)
+        leaving.removeAll(where: \.isOver)
+        return letGo(over)
+    }
+
+    private mutating func letGo(_ ids: [JobID]) -> Freed {
+        var freed = Freed()
+        for id in ids {
+            guard var held = jobs[id] else { continue }
+            held.orders -= 1
+            guard held.orders == 0 else {
+                jobs[id] = held
+                continue
+            }
+            jobs[id] = nil
+            if held.isOutOfDate { freed.changed.append(id) } else if let job = held.job { freed.unchanged.append(job) }
+        }
+        return freed
     }
 }

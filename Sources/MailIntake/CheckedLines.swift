@@ -29,11 +29,13 @@ package struct CheckedLines {
     /// - Parameters:
     ///   - line: without its newline.
     ///   - offset: where the line lies, counted from the chunk's first byte.
+    ///   - limits: nil for everybody's.
     package mutating func check(
-        _ line: UnsafeRawBufferPointer, at offset: Int, now: WallTime, expirySeconds: Double, by reader: inout JobReader
+        _ line: UnsafeRawBufferPointer, at offset: Int, now: WallTime, expirySeconds: Double, limits: JobLimits? = nil,
+        by reader: inout JobReader
     ) {
         do throws(WireError) {
-            add(try reader.read(line, now: now), line.count, offset, now, expirySeconds)
+            add(try reader.read(line, now: now, limits: limits), line.count, offset, now, expirySeconds)
         } catch {
             refuse(error)
         }

@@ -16,7 +16,9 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     typealias OutboundOut = ByteBuffer
 
     private let intake: Intake
-    let uid: UInt32
+    let peer: PeerCredential
+    /// As of the last reload.
+    var standing: Standing
     private var cutter: LineCutter
     private var context: ChannelHandlerContext?
 
@@ -37,9 +39,10 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     private var hasSpoken = false
     private var hasLineTimer = false
 
-    init(_ intake: Intake, uid: UInt32) {
+    init(_ intake: Intake, _ peer: PeerCredential, _ standing: Standing) {
         self.intake = intake
-        self.uid = uid
+        self.peer = peer
+        self.standing = standing
         cutter = LineCutter(bytesMax: intake.settings.lineBytesMax)
     }
 
@@ -51,6 +54,8 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
         intake.gone(self)
         context.fireChannelInactive()
     }
+
+    var uid: UInt32 { peer.uid }
 
     // MARK: Reading
 
@@ -101,7 +106,9 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
                 case .tooLong: lines.refuse(intake.tooLong)
                 case .line(let range):
                     let line = UnsafeRawBufferPointer(rebasing: all[range])
-                    if !CheckedLines.isBlank(line.prefixIfBlank) { intake.check(line, at: range.lowerBound, &lines) }
+                    if !CheckedLines.isBlank(line.prefixIfBlank) {
+                        intake.check(line, at: range.lowerBound, of: self, &lines)
+                    }
                 }
             }
         }

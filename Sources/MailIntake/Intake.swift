@@ -21,7 +21,9 @@ package final class Intake: @unchecked Sendable {
     let events: Events
     private var schemas: [any JobSchema]
     private(set) var settings: IntakeSettings
+    private let apps: Apps
     private var reader: JobReader
+    private var rates = SubmissionRates()
     private var budget: ReadingBudget
     private var conversations: [ObjectIdentifier: Conversation] = [:]
     private var perUser: [UInt32: Int] = [:]
@@ -42,6 +44,7 @@ package final class Intake: @unchecked Sendable {
         self.settings = settings
         self.clock = clock
         self.events = events
+        apps = events.apps
         reader = JobReader(schemas: schemas, limits: settings.jobLimits)
         budget = ReadingBudget(bytesMax: settings.readingBytesMax, lineBytesMax: settings.lineBytesMax)
     }
@@ -55,6 +58,7 @@ package final class Intake: @unchecked Sendable {
         self.schemas = schemas
         self.settings = settings
         reader = JobReader(schemas: schemas, limits: settings.jobLimits)
+        for conversation in conversations.values { conversation.standing = standing(of: conversation.peer) }
         renewBudget()
         for gate in gates { gate.reopen() }
     }
@@ -82,7 +86,9 @@ package final class Intake: @unchecked Sendable {
             .childChannelOption(
                 .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 4096, maximum: 65536)
             )
-            .childChannelInitializer { [self] channel in welcome(channel) }
+            .childChannelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture { try welcome(channel) }
+            }
             .withBoundSocket(descriptor)
             .map { [self] channel in
                 servers.append(channel)
@@ -90,16 +96,22 @@ package final class Intake: @unchecked Sendable {
             }
     }
 
-    private func welcome(_ channel: any Channel) -> EventLoopFuture<Void> {
-        PeerCredential.of(channel).map { [self] peer in
-            let conversation = Conversation(self, uid: peer.uid)
-            conversations[ObjectIdentifier(conversation)] = conversation
-            connectionCount.store(conversations.count, ordering: .relaxed)
-            perUser[peer.uid, default: 0] += 1
-            events.clientConnected()
-            try? channel.pipeline.syncOperations.addHandler(conversation)
-            if perUser[peer.uid, default: 0] > settings.connectionsPerUserMax { refuse(conversation) }
-        }
+    private func welcome(_ channel: any Channel) throws {
+        let peer = PeerCredential.of(channel, allGroups: apps.haveGroups)
+        let conversation = Conversation(self, peer, standing(of: peer))
+        try channel.pipeline.syncOperations.addHandler(conversation)
+        conversations[ObjectIdentifier(conversation)] = conversation
+        connectionCount.store(conversations.count, ordering: .relaxed)
+        perUser[peer.uid, default: 0] += 1
+        events.clientConnected()
+        if perUser[peer.uid, default: 0] > settings.connectionsPerUserMax { refuse(conversation) }
+    }
+
+    /// What a user may, by its app.
+    private func standing(of peer: PeerCredential) -> Standing {
+        let app = apps.app(user: peer.uid, groups: peer.groups)
+        if apps.note(peer.uid, is: app) { spool.set(Apps.fact(of: peer.uid), to: app.name) }
+        return Standing(app: events.appHandle(app.name), limits: settings.jobLimits(of: app), quota: app.quota)
     }
 
     private func refuse(_ conversation: Conversation) {
@@ -123,16 +135,32 @@ package final class Intake: @unchecked Sendable {
 
     // MARK: The road to the spool
 
-    func check(_ line: UnsafeRawBufferPointer, at offset: Int, _ lines: inout CheckedLines) {
+    func check(
+        _ line: UnsafeRawBufferPointer, at offset: Int, of client: Conversation, _ lines: inout CheckedLines
+    ) {
         if isDraining { return lines.refuse(Self.draining, line, by: &reader) }
-        lines.check(line, at: offset, now: clock.now(), expirySeconds: settings.expirySeconds, by: &reader)
+        let rate = client.standing.quota.jobsPerMinute
+        if let rate, let wait = rates.wait(of: client.uid, perMinute: rate, now: clock.monotonic()) {
+            let message = "you may submit \(rate) jobs a minute"
+            let error = WireError(.quotaExceeded, message, retryAfter: max(1, Int(wait.rounded(.up))))
+            return lines.refuse(error, line, by: &reader)
+        }
+        let before = lines.submissions.count
+        lines.check(
+            line, at: offset, now: clock.now(), expirySeconds: settings.expirySeconds, limits: client.standing.limits,
+            by: &reader)
+        if rate != nil, lines.submissions.count > before { rates.take(of: client.uid) }
     }
 
     func submit(_ bytes: ByteBuffer, _ submissions: [Submission], _ sheet: AnswerSheet) {
         if outbox.isEmpty { loop.execute { [self] in handOver() } }
-        let uid = sheet.conversation.uid
-        outbox.append(Chunk(bytes: bytes, submissions: submissions, uid: uid, sink: self, notes: sheet))
-        for (_, error) in sheet.errors { events.refused(error: error.name.rawValue, lines: 1) }
+        let client = sheet.conversation
+        let chunk = Chunk(bytes: bytes, submissions: submissions, uid: client.uid, sink: self, notes: sheet)
+        chunk.quota = client.standing.quota
+        outbox.append(chunk)
+        for (_, error) in sheet.errors {
+            events.refused(error: error.name.rawValue, lines: 1, app: client.standing.app)
+        }
     }
 
     private func handOver() {
@@ -144,21 +172,23 @@ package final class Intake: @unchecked Sendable {
         var touched: [Conversation] = []
         for chunk in chunks {
             guard let sheet = chunk.notes as? AnswerSheet else { continue }
-            count(chunk)
+            count(chunk, client: sheet.conversation.standing.app)
             sheet.conversation.answer(chunk, sheet)
             if touched.last !== sheet.conversation { touched.append(sheet.conversation) }
         }
         for conversation in touched { conversation.flush() }
     }
 
-    private func count(_ chunk: Chunk) {
+    private func count(_ chunk: Chunk, client app: AppHandle) {
         guard !chunk.submissions.isEmpty else { return }
         var kept = [Int](repeating: 0, count: schemas.count)
         chunk.forEachKept { index, _ in kept[Int(chunk.submissions[index].kind)] += 1 }
-        for (kind, jobs) in kept.enumerated() where jobs > 0 { events.accepted(kind: kind, jobs: jobs) }
+        for (kind, jobs) in kept.enumerated() where jobs > 0 {
+            events.accepted(kind: kind, jobs: jobs, app: app)
+        }
         for (index, _) in chunk.repeats { events.deduplicated(kind: Int(chunk.submissions[index].kind)) }
         for (_, refusal) in chunk.refusals {
-            events.refused(error: WireError(refusal, ref: nil).name.rawValue, lines: 1)
+            events.refused(error: WireError(refusal, ref: nil).name.rawValue, lines: 1, app: app)
         }
     }
 

@@ -25,4 +25,13 @@ package struct IntakeSettings: Equatable, Sendable {
     package init() {}
 
     var jobLimits: JobLimits { JobLimits(recipientsMax: recipientsMax, queues: queues) }
+
+    /// Those of one app's users; nil where they are everybody's.
+    func jobLimits(of app: App) -> JobLimits? {
+        var limits = jobLimits
+        limits.senders = app.senders.map { SenderRule(app: app.name, senders: $0) }
+        limits.priorityMax = app.priorityMax
+        limits.queueDefault = app.queue.flatMap { queues[$0] } ?? 0
+        return limits == jobLimits ? nil : limits
+    }
 }

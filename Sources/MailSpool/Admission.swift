@@ -50,10 +50,11 @@ final class Admission {
     ) throws(SpoolError) -> Int {
         var kept = 0
         var run: Run?
+        var usage = chunk.quota.boundsSpool ? Usage(batch.tally.count(uid: chunk.uid), chunk) : nil
         for (index, job) in chunk.submissions.enumerated() {
             if let key = job.key, try isKnown(key, job, index, chunk) { continue }
             let pending = (jobs: run?.jobs ?? 0, bytes: run?.bytes ?? 0)
-            if let refusal = Self.refusal(job, batch.tally, pending, limits) {
+            if let refusal = Self.refusal(job, batch.tally, pending, limits) ?? usage?.take(job) {
                 chunk.refusals[index] = refusal
                 continue
             }
@@ -75,6 +76,30 @@ final class Admission {
             return .full(message: "the spool holds \(bytes) of at most \(limits.bytesMax) bytes")
         }
         return nil
+    }
+
+    /// What the submitting user has waiting, as the chunk's jobs are added to it.
+    private struct Usage {
+        private var jobs: Int
+        private var bytes: Int
+        private let quota: Quota
+
+        init(_ count: GroupCount, _ chunk: Chunk) {
+            (jobs, bytes, quota) = (count.waiting, count.bytes, chunk.quota)
+        }
+
+        /// Counts the job in, or says why not.
+        mutating func take(_ job: Submission) -> SpoolError? {
+            if let jobsMax = quota.jobsMax, jobs >= jobsMax {
+                return .quota(message: "you have \(jobs) jobs waiting, and may have \(jobsMax)")
+            }
+            if let bytesMax = quota.bytesMax, bytes + job.range.count > bytesMax {
+                return .quota(message: "your jobs hold \(bytes) bytes of at most \(bytesMax)")
+            }
+            jobs += 1
+            bytes += job.range.count
+            return nil
+        }
     }
 
     // MARK: Counting

@@ -57,6 +57,8 @@ package final class Chunk: @unchecked Sendable {
     package var submissions: [Submission]
     /// The submitting user, from SO_PEERCRED.
     package let uid: UInt32
+    /// What the user may have waiting.
+    package var quota = Quota()
     package let sink: any ReceiptSink
     /// The sink's own notes on the chunk; the spool only carries them.
     package let notes: AnyObject?

@@ -28,6 +28,8 @@ package struct GroupCount: Equatable, Sendable {
     package init() {}
 
     package var jobs: Int { ready + scheduled + held + failed }
+    /// Jobs that are still to be worked on.
+    package var waiting: Int { ready + scheduled + held }
     var isEmpty: Bool { self == GroupCount() }
 
     mutating func add(_ state: JobState, jobs: Int, bytes: Int) {
@@ -48,6 +50,8 @@ package struct Tally: Equatable, Sendable {
     package private(set) var all = GroupCount()
     /// Those that hold anything.
     package private(set) var groups: [JobGroup: GroupCount] = [:]
+    /// The same over all queues and kinds.
+    package private(set) var users: [UInt32: GroupCount] = [:]
     /// Finished jobs of which the history is still kept.
     package var finished = 0
 
@@ -66,7 +70,9 @@ package struct Tally: Equatable, Sendable {
         guard !state.isFinal else { return finished += jobs }
         all.add(state, jobs: jobs, bytes: bytes)
         groups[group, default: GroupCount()].add(state, jobs: jobs, bytes: bytes)
+        users[group.uid, default: GroupCount()].add(state, jobs: jobs, bytes: bytes)
         if groups[group]?.isEmpty == true { groups[group] = nil }
+        if users[group.uid]?.isEmpty == true { users[group.uid] = nil }
     }
 
     mutating func add(_ count: GroupCount, in group: JobGroup) {
@@ -87,12 +93,7 @@ package struct Tally: Equatable, Sendable {
         add(settlement.was, jobs: 1, bytes: settlement.bytes, in: settlement.group)
     }
 
-    /// Of one user, over all queues and kinds.
-    package func count(uid: UInt32) -> GroupCount {
-        var sum = GroupCount()
-        for (group, count) in groups where group.uid == uid { sum.add(count) }
-        return sum
-    }
+    package func count(uid: UInt32) -> GroupCount { users[uid] ?? GroupCount() }
 }
 
 extension GroupCount {

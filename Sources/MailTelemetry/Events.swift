@@ -15,6 +15,8 @@ package final class Events: Sendable {
     package let journal: Journal
     package let kinds: [String]
     package let metrics: Metrics
+    /// Who of the machine's users is which app, for whoever tells of jobs.
+    package let apps: Apps
     let clock: any Clock
     /// As `started` was told; empty before.
     private let startedVersion = Mutex("")
@@ -26,16 +28,23 @@ package final class Events: Sendable {
     /// - Parameters:
     ///   - kinds: names of the job kinds, for the `type` label. At least one.
     ///   - workerLabel: the worker_* metrics carry `worker_id`.
-    package init(kinds: [String], journal: Journal, workerLabel: Bool = true, clock: any Clock = SystemClock()) {
+    package init(
+        kinds: [String], journal: Journal, workerLabel: Bool = true, apps: Apps = Apps(),
+        clock: any Clock = SystemClock()
+    ) {
         precondition(!kinds.isEmpty, "a daemon without kinds of jobs has no events")
         self.kinds = kinds
         self.journal = journal
+        self.apps = apps
         self.clock = clock
         metrics = Metrics(kinds: kinds, workerLabel: workerLabel)
     }
 
     /// The relay's handle; the same for the same name. For start and reload: takes a lock.
     package func relayHandle(_ name: String) -> RelayHandle { metrics.connections.relay(name) }
+
+    /// The app's handle; the same for the same name. For new connections and reloads: takes a lock.
+    package func appHandle(_ name: String) -> AppHandle { metrics.apps.handle(name, isShown: !apps.isEmpty) }
 
     var version: String {
         get { startedVersion.withLock { $0 } }

@@ -42,6 +42,18 @@ package struct Gauges: Sendable {
         }
     }
 
+    package struct App: Sendable {
+        package var name: String
+        package var jobs: Int
+        package var bytes: Int
+
+        package init(name: String, jobs: Int, bytes: Int) {
+            self.name = name
+            self.jobs = jobs
+            self.bytes = bytes
+        }
+    }
+
     /// Serves: what `/-/ready` answers.
     package var ready = false
     /// Every part has moved lately: what `/-/healthy` answers.
@@ -65,6 +77,8 @@ package struct Gauges: Sendable {
     package var spoolIsWritable = true
     package var clientConnections = 0
     package var relays: [Relay] = []
+    /// Empty where none is configured.
+    package var apps: [App] = []
 
     package init() {}
 }

@@ -7,14 +7,16 @@ import Systemd
 /// What happens to jobs.
 extension Events {
     /// Jobs of one kind are on disk and may be answered.
-    package func accepted(kind: Int, jobs: Int) {
+    package func accepted(kind: Int, jobs: Int, app: AppHandle? = nil) {
         let kind = known(kind)
         metrics.jobs.accepted[kind].add(jobs)
+        app?.accepted.add(jobs)
         journal.write(.debug) { line in
             line.message("jobs accepted: ")
             line.add(jobs)
             line.identify(EventID.accepted)
             line.field("KIND", kinds[kind])
+            if let app, !apps.isEmpty { line.field("APP", app.name) }
         }
     }
 
@@ -22,7 +24,8 @@ extension Events {
     package func deduplicated(kind: Int) { metrics.jobs.deduplicated[known(kind)].add() }
 
     /// Lines were answered with an error of docs/protocol.md.
-    package func refused(error: String, lines: Int) {
+    package func refused(error: String, lines: Int, app: AppHandle? = nil) {
+        app?.refused.add(lines)
         (metrics.jobs.rejected[error] ?? metrics.jobs.rejectedOtherwise).add(lines)
         guard journal.isOn(.info), let held = refusedLines.pass(clock.monotonic()) else { return }
         journal.write(.info) { line in
@@ -30,6 +33,7 @@ extension Events {
             line.add(lines)
             line.identify(EventID.refused)
             line.field("ERROR", error)
+            if let app, !apps.isEmpty { line.field("APP", app.name) }
             line.addHeld(held)
         }
     }
@@ -88,7 +92,8 @@ extension Events {
 
     /// No relay took the job's mail: nothing was tried, and it waits. Many at a time, hence told to who debugs alone;
     /// the relay's own line says why.
-    package func putOff(job: JobID, kind: Int, relay: String, cause: Reply) {
+    /// - Parameter user: who submitted it.
+    package func putOff(job: JobID, kind: Int, user: UInt32? = nil, relay: String, cause: Reply) {
         let kind = known(kind)
         metrics.jobs.putOff[kind].add()
         journal.write(.debug) { line in
@@ -101,6 +106,7 @@ extension Events {
             line.identify(EventID.putOff)
             line.field("JOB", job)
             line.field("KIND", kinds[kind])
+            addApp(of: user, to: &line)
             line.field("RELAY", relay)
         }
     }
@@ -108,7 +114,7 @@ extension Events {
     /// What became of the job is on disk. `state`: delivered, scheduled or ready (deferred, to be tried again), failed,
     /// expired, cancelled or held. `endToEndSeconds` counts from acceptance.
     package func settled(
-        job: JobID, kind: Int, state: JobState, attempts: Int, endToEndSeconds: Double,
+        job: JobID, kind: Int, user: UInt32? = nil, state: JobState, attempts: Int, endToEndSeconds: Double,
         verdicts: [(recipient: String, verdict: Verdict)], relay: String
     ) {
         let kind = known(kind)
@@ -123,9 +129,16 @@ extension Events {
             line.identify(ending.id)
             line.field("JOB", job)
             line.field("KIND", kinds[kind])
+            addApp(of: user, to: &line)
             line.field("ATTEMPTS", attempts)
             line.field("SECONDS", seconds: endToEndSeconds)
             if !relay.isEmpty { line.field("RELAY", relay) }
         }
+    }
+
+    /// By its name and never by a number; nothing where no app is configured.
+    private func addApp(of user: UInt32?, to line: inout JournalLine) {
+        guard let user, !apps.isEmpty else { return }
+        line.field("APP", apps.name(of: user))
     }
 }

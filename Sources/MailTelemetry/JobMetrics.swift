@@ -8,7 +8,8 @@ import MailJob
 final class JobMetrics: Sendable {
     /// The errors of docs/protocol.md.
     static let errors = [
-        "parse_error", "line_too_long", "invalid_job", "unknown_type", "conflict", "quota_exceeded", "queue_full",
+        "parse_error", "line_too_long", "invalid_job", "unknown_type", "conflict", "permission_denied",
+        "quota_exceeded", "queue_full",
         "read_only", "draining", "timeout", "internal",
     ]
     static let outcomes: [JobState] = [.delivered, .failed, .expired, .cancelled]

@@ -12,6 +12,7 @@ package final class Metrics: Sendable {
     let jobs: JobMetrics
     let store: StoreMetrics
     let connections: ConnectionMetrics
+    let apps: AppMetrics
     let daemon: DaemonMetrics
 
     /// Registered in the order in which a reader would ask: the daemon, its jobs, its workers, what lies around them.
@@ -21,6 +22,7 @@ package final class Metrics: Sendable {
         workers = WorkerMetrics(registry, kinds: kinds, workerLabel: workerLabel)
         store = StoreMetrics(registry)
         connections = ConnectionMetrics(registry)
+        apps = AppMetrics(registry)
         ProcessMetrics.register(in: registry)
     }
 
@@ -31,6 +33,7 @@ package final class Metrics: Sendable {
         workers.set(gauges)
         store.set(gauges)
         connections.set(gauges)
+        apps.set(gauges.apps)
         registry.render(format, into: &bytes)
     }
 }

@@ -49,7 +49,8 @@ package enum ControlInterface {
         # at: RFC 3339 start of the attempt.
         type Attempt (at: string, seconds: float, relay: string, peer: ?string, tls: ?string, fates: []Fate)
 
-        # to: the recipients; of a webhook its server or hook, of an exec its program. from: of e-mail alone.
+        # to: the recipients; of a webhook its server or hook, of an exec its program. from: of e-mail alone. app: the configured
+        # app whose user submitted it, or other.
         type JobSummary (
           id: string,
           state: string,
@@ -59,12 +60,16 @@ package enum ControlInterface {
           due_at: ?string,
           attempts: int,
           uid: int,
+          app: string,
           bytes: int,
           from: ?string,
           to: []string,
           ref: ?string,
           last_reply: ?string
         )
+
+        # What the users of an app have in the spool. jobs: ready, scheduled, running or held; bytes: of these and of failed ones.
+        type AppUsage (name: string, jobs: int, failed: int, bytes: int)
 
         # workers: how many are wanted; running: how many have a job in hand. workers_configured: what the file says.
         method Status() -> (
@@ -82,7 +87,8 @@ package enum ControlInterface {
           failed_total: int,
           spool_bytes: int,
           worker_list: []Worker,
-          relays: []Relay
+          relays: []Relay,
+          apps: []AppUsage
         )
 
         # Takes effect at once, interrupts nobody, and survives a restart. workers: 1 to 1024, or 0 for the configured number.

@@ -18,7 +18,9 @@ package struct EmailSchema: JobSchema {
     ) throws(WireError) -> Int {
         var check = EmailCheck(line: line, recipientsMax: limits.recipientsMax)
         for member in members { try check.take(member) }
-        return try check.recipients()
+        let recipients = try check.recipients()
+        if let rule = limits.senders { try EmailSenders(rule: rule, line: line).check(members) }
+        return recipients
     }
 
     package func heading(_ job: JSONValue) -> JobHeading {

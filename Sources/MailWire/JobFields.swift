@@ -59,12 +59,15 @@ struct JobFields {
             job.ref = ref.value
         }
         if let priority {
-            job.priority = UInt8(try Self.integer(priority, "priority", 0...Limits.priorityMax, line))
+            job.priority = UInt8(try Self.priority(priority, line, limits))
+        } else {
+            job.priority = UInt8(min(Limits.priorityDefault, limits.priorityMax))
         }
         if let maxAttempts {
             job.maxAttempts = try Self.integer(maxAttempts, "max_attempts", 1...Limits.attemptsMax, line)
         }
-        if let queue { job.queue = try Self.queue(queue, line, limits) }
+        job.queue =
+            try queue.map { queue throws(WireError) in try Self.queue(queue, line, limits) } ?? limits.queueDefault
         if let tags { try JobTags.check(tags, in: line) }
         if let wait { job.waitsForOutcome = try Self.waitsForOutcome(wait, line) }
         job.dueAt = try dueAt(line, now)
@@ -81,6 +84,17 @@ struct JobFields {
             throw .invalid("idempotency_key", reason, not: idempotencyKey.value, in: line)
         }
         return name
+    }
+
+    private static func priority(
+        _ priority: JSONMember, _ line: UnsafeRawBufferPointer, _ limits: JobLimits
+    ) throws(WireError) -> Int {
+        let value = try integer(priority, "priority", 0...Limits.priorityMax, line)
+        guard value <= limits.priorityMax else {
+            let reason = "may be \(limits.priorityMax) at most, not \(value)"
+            throw WireError(.permissionDenied, "priority: \(reason)", field: "priority")
+        }
+        return value
     }
 
     private static func queue(

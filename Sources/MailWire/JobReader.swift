@@ -21,9 +21,12 @@ package struct JobReader {
     }
 
     /// `line` is without its newline. Whatever the error, it carries the job's ref if that could be read.
-    package mutating func read(_ line: UnsafeRawBufferPointer, now: WallTime) throws(WireError) -> JobLine {
+    /// - Parameter limits: those of the line's app, where they are not everybody's.
+    package mutating func read(
+        _ line: UnsafeRawBufferPointer, now: WallTime, limits: JobLimits? = nil
+    ) throws(WireError) -> JobLine {
         do {
-            return try judge(line, now)
+            return try judge(line, now, limits ?? self.limits)
         } catch {
             var error = error
             if error.ref == nil { error.ref = ref(in: line) }
@@ -38,7 +41,9 @@ package struct JobReader {
         return ref(in: line)
     }
 
-    private mutating func judge(_ line: UnsafeRawBufferPointer, _ now: WallTime) throws(WireError) -> JobLine {
+    private mutating func judge(
+        _ line: UnsafeRawBufferPointer, _ now: WallTime, _ limits: JobLimits
+    ) throws(WireError) -> JobLine {
         do { try scanner.members(of: line, into: &members) } catch { throw WireError(error) }
         var fields = JobFields()
         others.removeAll(keepingCapacity: true)

@@ -3,12 +3,17 @@
 
 import MailJob
 
-/// What an operator may bound about a job.
+/// What an operator may bound about a job, of everybody's or of one app's.
 package struct JobLimits: Equatable, Sendable {
     /// Recipients of one job.
     package var recipientsMax: Int
     /// Numbers of the queues that jobs may name.
     package var queues: [String: UInt16]
+    /// Of a job that names none.
+    package var queueDefault: UInt16 = 0
+    package var priorityMax = Limits.priorityMax
+    /// nil: anybody's mail may be sent.
+    package var senders: SenderRule?
 
     package init(recipientsMax: Int = Limits.recipientsMax, queues: [String: UInt16] = ["default": 0]) {
         self.recipientsMax = recipientsMax

@@ -8,6 +8,7 @@ package enum WireErrorName: String, CaseIterable, Sendable {
     case invalidJob = "invalid_job"
     case unknownType = "unknown_type"
     case conflict = "conflict"
+    case permissionDenied = "permission_denied"
     case quotaExceeded = "quota_exceeded"
     case queueFull = "queue_full"
     case readOnly = "read_only"
@@ -19,15 +20,16 @@ package enum WireErrorName: String, CaseIterable, Sendable {
     package var retryable: Bool {
         switch self {
         case .quotaExceeded, .queueFull, .readOnly, .draining, .timeout: true
-        case .parseError, .lineTooLong, .invalidJob, .unknownType, .conflict, .internal: false
+        case .parseError, .lineTooLong, .invalidJob, .unknownType, .conflict, .permissionDenied, .internal: false
         }
     }
 
-    /// With what mailctl exits (sysexits.h): 65 EX_DATAERR, 70 EX_SOFTWARE, 75 EX_TEMPFAIL.
+    /// With what mailctl exits (sysexits.h): 65 EX_DATAERR, 70 EX_SOFTWARE, 75 EX_TEMPFAIL, 77 EX_NOPERM.
     package var exitCode: Int32 {
         switch self {
         case .parseError, .lineTooLong, .invalidJob, .unknownType, .conflict: 65
         case .quotaExceeded, .queueFull, .readOnly, .draining, .timeout: 75
+        case .permissionDenied: 77
         case .internal: 70
         }
     }

@@ -188,6 +188,58 @@ struct ReadyWindowTests {
         #expect(window.wantsDue)
     }
 
+    @Test("a lane of which only known jobs are found holds up no other lane")
+    func stalledAlone() {
+        var window = ReadyWindow(hasReady: false)
+        window.rules[1] = QueueRule(isPaused: true)
+        for _ in 0..<2 {
+            _ = window.beginDue()
+            window.loadedDue(.found([.sample(1, dueAt: .start, queue: 1)], hasMore: true))
+        }
+        #expect(window.beginDue()?.skipping == [Lane(queue: 1, uid: 0)])
+        window.loadedDue(.found([.sample(2, dueAt: .start)]))
+        #expect(taken(&window) == [2])
+        #expect(!window.wantsDue)
+        window.settled(JobID(raw: 1))
+        #expect(window.wantsDue && window.beginDue()?.skipping == [])
+    }
+
+    @Test("what is withdrawn is not taken, and comes back in its place where nothing becomes of it")
+    func withdrawn() {
+        var window = ReadyWindow(hasReady: false)
+        for id in 1...Int64(3) { _ = commit(.sample(id), &window) }
+        window.withdraw([2, 1, 4].map { JobID(raw: $0) })
+        _ = commit(.sample(4), &window)
+        #expect(window.count == 1, "one that is told of later is kept back too")
+        window.restore([JobID(raw: 1), JobID(raw: 2), JobID(raw: 4)])
+        #expect(taken(&window) == [1, 2, 4, 3])
+    }
+
+    @Test("of two orders for one job the last decides, whichever comes to nothing", arguments: [true, false])
+    func withdrawnTwice(changes: Bool) {
+        var window = ReadyWindow(hasReady: false)
+        _ = commit(.sample(1), &window)
+        for _ in 0..<2 { window.withdraw([JobID(raw: 1)]) }
+        if changes { window.changed([JobID(raw: 1)]) } else { window.restore([JobID(raw: 1)]) }
+        #expect(window.count == 0, "the other order is still on its way")
+        window.restore([JobID(raw: 1)])
+        #expect(window.count == (changes ? 0 : 1))
+        #expect(window.wantsDue == changes, "what has changed is looked for on disk")
+    }
+
+    @Test("a changed job is not taken from a read that was under way when it changed")
+    func changedDuringRead() {
+        var window = ReadyWindow(hasReady: false)
+        _ = window.beginDue()
+        window.withdraw([JobID(raw: 1)])
+        window.changed([JobID(raw: 1)])
+        window.loadedDue(.found([.sample(1, dueAt: .start)]))
+        #expect(window.count == 0 && window.wantsDue)
+        _ = window.beginDue()
+        window.loadedDue(.found([.sample(1, attempts: 1, dueAt: .start)]))
+        #expect(window.next()?.attempts == 1)
+    }
+
     @Test("a look that failed is made again, whatever is loaded")
     func failedLook() {
         var window = ReadyWindow(hasReady: false)

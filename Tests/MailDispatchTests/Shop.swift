@@ -70,14 +70,15 @@ final class Shop: ReceiptSink {
 
     /// Submits jobs and returns their ids once they are kept.
     @discardableResult
-    func submit(_ jobs: [Job]) async throws -> [JobID] {
+    func submit(_ jobs: [Job], uid: UInt32 = 0) async throws -> [JobID] {
         let before = accepted.value.count
-        spool.append([chunk(jobs)])
+        spool.append([chunk(jobs, uid: uid)])
         return Array(try await accepted.until { $0.count >= before + jobs.count }[before...])
     }
 
     struct Job: Sendable {
         var priority = 4
+        var queue: UInt16 = 0
         /// From now on.
         var delay: Double?
         var expiry = 1e6
@@ -85,16 +86,16 @@ final class Shop: ReceiptSink {
         var bytes = 10
     }
 
-    func chunk(_ jobs: [Job]) -> Chunk {
+    func chunk(_ jobs: [Job], uid: UInt32 = 0) -> Chunk {
         var at = 0
         let submissions = jobs.map { job in
             defer { at += job.bytes }
             return Submission(
-                range: at..<at + job.bytes, kind: 0, priority: UInt8(job.priority),
+                range: at..<at + job.bytes, kind: 0, priority: UInt8(job.priority), queue: job.queue,
                 dueAt: job.delay.map { clock.now() + $0 }, expiresAt: clock.now() + job.expiry,
                 attemptsMax: job.attemptsMax)
         }
-        return Chunk(bytes: ByteBuffer(repeating: 0x20, count: at), submissions: submissions, uid: 0, sink: self)
+        return Chunk(bytes: ByteBuffer(repeating: 0x20, count: at), submissions: submissions, uid: uid, sink: self)
     }
 
     func onLoop<Value: Sendable>(_ body: @escaping @Sendable (Dispatcher) -> Value) async throws -> Value {

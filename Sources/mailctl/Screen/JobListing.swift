@@ -1,26 +1,32 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import MailJob
 import MailWire
 
 /// The rows of `mailctl list`, page by page under one heading.
 struct JobListing {
     private let isJSON: Bool
     private var screen = Screen()
-    private var table: Table
+    private var table = Table([], lineWidth: nil)
     private var hasHeading = false
+    /// Jobs of configured apps are among the first ones.
+    private var hasApps = false
 
     /// What the columns before FROM take, and the gaps behind it.
     private static let widthBefore = 44
 
-    init(isJSON: Bool) {
-        self.isJSON = isJSON
+    init(isJSON: Bool) { self.isJSON = isJSON }
+
+    private mutating func begin(_ jobs: [JSONValue]) {
+        hasApps = jobs.contains { $0["app"]?.string.map { $0 != App.otherName } ?? false }
         // FROM, TO and LAST REPLY share a terminal's line; 28 is wide enough for nearly all addresses.
         let third = screen.terminal.width.map { ($0 - Self.widthBefore) / 3 } ?? .max
         let addressWidth = min(28, max(10, third))
         table = Table(
             [
                 .init("ID"), .init("STATE"), .init("AGE", .right), .init("TRIES", .right),
+            ] + (hasApps ? [.init("APP", widthMax: 16)] : []) + [
                 .init("FROM", widthMax: addressWidth), .init("TO", widthMax: addressWidth),
                 .init("LAST REPLY"),
             ],
@@ -31,6 +37,7 @@ struct JobListing {
         if isJSON {
             for job in jobs { try screen.record(job) }
         } else if !jobs.isEmpty {
+            if !hasHeading { begin(jobs) }
             for job in jobs { table.add(row(job)) }
             if hasHeading {
                 for line in table.takeRows() { try screen.line(line) }
@@ -55,6 +62,7 @@ struct JobListing {
             job["state"]?.string ?? "?",
             screen.age(of: job["accepted_at"]?.string).map { Measure.text(seconds: $0) } ?? "",
             job["attempts"]?.int.map(String.init) ?? "",
+        ] + (hasApps ? [job["app"]?.string ?? ""] : []) + [
             job["from"]?.string ?? Self.otherKind(job),
             Self.recipients(job["to"]?.array ?? []),
             job["last_reply"]?.string ?? "",

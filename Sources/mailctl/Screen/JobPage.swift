@@ -1,6 +1,7 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import MailJob
 import MailWire
 
 /// `mailctl show`: what the job is, and what happened to it, in order.
@@ -48,8 +49,7 @@ struct JobPage {
 
     private func showTimeline(on screen: inout Screen) throws(Failure) {
         if let accepted = job["accepted_at"]?.string {
-            let user = job["uid"]?.int.map { " from uid \($0)" } ?? ""
-            try screen.line("\(screen.moment(accepted))  accepted\(user)")
+            try screen.line("\(screen.moment(accepted))  accepted\(submitter)")
         }
         for (index, attempt) in (reply["history"]?.array ?? []).enumerated() {
             try show(attempt, number: index + 1, on: &screen)
@@ -60,6 +60,13 @@ struct JobPage {
         }
         if let due = job["due_at"]?.string { try screen.line("\(screen.moment(due))  due") }
         if let expires = reply["expires_at"]?.string { try screen.line("\(screen.moment(expires))  expires") }
+    }
+
+    /// ` from app shop (uid 1000)`, or the user alone where no app is configured for it.
+    private var submitter: String {
+        guard let user = job["uid"]?.int else { return "" }
+        guard let app = job["app"]?.string, app != App.otherName else { return " from uid \(user)" }
+        return " from app \(Printable.text(app)) (uid \(user))"
     }
 
     private func show(_ attempt: JSONValue, number: Int, on screen: inout Screen) throws(Failure) {

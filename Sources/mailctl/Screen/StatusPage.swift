@@ -20,6 +20,7 @@ struct StatusPage {
         }
         try showWorkers(on: &screen)
         try showRelays(on: &screen)
+        try showApps(on: &screen)
     }
 
     private func integer(_ key: String) -> Int { status[key]?.int ?? 0 }
@@ -79,6 +80,22 @@ struct StatusPage {
             worker["seconds"]?.double.map { Measure.text(seconds: $0) } ?? "",
             worker["job"]?.string ?? "", worker["kind"]?.string ?? "",
         ]
+    }
+
+    private func showApps(on screen: inout Screen) throws(Failure) {
+        let apps = status["apps"]?.array ?? []
+        guard !apps.isEmpty else { return }
+        var table = Table(
+            [.init("APP"), .init("WAITING", .right), .init("FAILED", .right), .init("BYTES", .right)],
+            lineWidth: screen.terminal.width)
+        for app in apps {
+            table.add([
+                app["name"]?.string ?? "?", app["jobs"]?.int.map(String.init) ?? "",
+                app["failed"]?.int.map(String.init) ?? "", app["bytes"]?.int.map { Measure.text(bytes: $0) } ?? "",
+            ])
+        }
+        try screen.line()
+        try screen.table(&table)
     }
 
     private func showRelays(on screen: inout Screen) throws(Failure) {
