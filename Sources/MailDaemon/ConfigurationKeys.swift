@@ -6,7 +6,7 @@ enum ConfigurationKeys {
     /// Under `""` the keys before the first table; under `relay` those of each `[relay.NAME]`, under `route` and `dkim`
     /// those of each `[[route]]` and `[[dkim]]`.
     static let tables: [String: [String]] = [
-        "": ["hostname", "workers", "log_level", "default_relay", "drain_seconds_max"],
+        "": ["hostname", "workers", "log_level", "log_addresses", "default_relay", "drain_seconds_max"],
         "sockets": ["submit", "control", "metrics"],
         "spool": ["path", "jobs_max", "bytes_max", "history_seconds", "history_jobs_max"],
         "limits": [

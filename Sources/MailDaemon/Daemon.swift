@@ -3,6 +3,7 @@
 
 import Glibc
 import MailJob
+import MailTelemetry
 import Systemd
 
 /// Why the daemon did not start, or what it says as it leaves; `status` by sysexits(3).

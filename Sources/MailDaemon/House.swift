@@ -7,6 +7,7 @@ import MailIntake
 import MailJob
 import MailSpool
 import MailTelemetry
+import MailWire
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -54,6 +55,7 @@ final class House: @unchecked Sendable {
         events = Events(
             kinds: Kinds.schemas.map(\.type), journal: journal, workerLabel: configuration.metrics.workerLabel,
             clock: clock)
+        events.showsAddresses = configuration.logAddresses
         group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         front = group.next()
         delivery = group.next()

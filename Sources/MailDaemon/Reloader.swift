@@ -63,6 +63,7 @@ final class Reloader: Sendable {
         house.configuration = new
         house.tlsStamps = stamps
         house.events.journal.level = Priority(new.logLevel)
+        house.events.showsAddresses = new.logAddresses
         house.spool?.limits = SpoolLimits(new)
         let house = house
         let signer = DKIMSigner(new.dkim)

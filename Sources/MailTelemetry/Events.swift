@@ -18,6 +18,7 @@ package final class Events: Sendable {
     let clock: any Clock
     /// As `started` was told; empty before.
     private let startedVersion = Mutex("")
+    private let hidesAddresses = Atomic(false)
     let refusedLines = Throttle()
     let clientRefusedLines = Throttle()
 
@@ -34,6 +35,12 @@ package final class Events: Sendable {
 
     /// The relay's handle; the same for the same name. For start and reload: takes a lock.
     package func relayHandle(_ name: String) -> RelayHandle { metrics.connections.relay(name) }
+
+    /// False: of an address the log has only the domain. May be changed at any time.
+    package var showsAddresses: Bool {
+        get { !hidesAddresses.load(ordering: .relaxed) }
+        set { hidesAddresses.store(!newValue, ordering: .relaxed) }
+    }
 
     var version: String {
         get { startedVersion.withLock { $0 } }

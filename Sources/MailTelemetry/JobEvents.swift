@@ -102,7 +102,7 @@ extension Events {
         }
         let ending = JobEnding(state, verdicts)
         journal.write(ending.priority) { line in
-            line.tell(ending, of: job, verdicts, relay)
+            line.tell(ending, of: job, verdicts, relay, showing: showsAddresses)
             line.identify(ending.id)
             line.field("JOB", job)
             line.field("KIND", kinds[kind])
