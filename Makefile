@@ -45,10 +45,11 @@ bench: ## measure accepts, deliveries and idling beside SQLite alone (about ten 
 	@$(MAKE) --no-print-directory -C Benchmarks
 	Benchmarks/run
 
-deb: ## build the Debian package (not there yet: fails and says so)
-	@echo 'make deb: the Debian package does not exist yet; run maild from .build/release meanwhile.' >&2
-	@exit 1
+deb: ## build the Debian packages into dist/
+	@scripts/install-deps build deb
+	@$(BUILD)
+	scripts/build-deb
 
 clean: ## remove everything that was built; keeps .maild-run, which may hold mail
-	rm -rf .build .venv
+	rm -rf .build .build-deb .venv dist
 	@$(MAKE) --no-print-directory -C Benchmarks clean
