@@ -23,6 +23,20 @@ package struct DaemonFailure: Error, CustomStringConvertible {
     static func spool(_ message: String) -> DaemonFailure { DaemonFailure(status: 74, description: message) }
 }
 
+extension DaemonFailure {
+    /// To the journal with level and catalog entry where standard error leads there, else as one plain line.
+    package func tell() {
+        guard JournalStream.isStandardError else {
+            let text = "maild: \(description)\n"
+            _ = write(STDERR_FILENO, text, text.utf8.count)
+            return
+        }
+        let journal = Journal(identifier: "maild", fieldPrefix: "MAILD_")
+        Events.startFailed(description, in: journal)
+        journal.flush()
+    }
+}
+
 /// The boot story, and the way down.
 package struct Daemon {
     let configurationPath: String?

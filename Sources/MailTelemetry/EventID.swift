@@ -30,5 +30,6 @@ enum EventID {
     static let breakerOpened: StaticString = "bb5554e77fb1437ca303d3c1eb44602d"
     static let breakerProbes: StaticString = "ab9d269c3dbc4cdba6e14d2b3742ce3f"
     static let breakerClosed: StaticString = "89c0f7a14784444a900276c8af5c1491"
+    static let startFailed: StaticString = "0c3f6f0c8d1e4a57b6c2a4f1d9e07b35"
     static let cancelled: StaticString = "3722c7e02eb136b3509596cd4743996b"
 }

@@ -16,6 +16,7 @@ PACKAGES = ["libsqlite3-0"]
 """What the root file system must hold for the package to be installable without a network."""
 TOOLS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "nsenter": "util-linux"}
 CONFIGURATION = "/etc/maild/maild.toml"
+SOCKETS = ["maild.socket", "maild-control.socket", "maild-metrics.socket"]
 
 
 def obstacle():
@@ -128,6 +129,20 @@ class Box:
     def main_pid(self):
         return int(self.shown("MainPID"))
 
+    def signal(self, number):
+        """To maild, from outside the box: systemd knows nothing of it. The process is found by its cgroup's list."""
+        inside = str(self.main_pid())
+        for pid in self._processes():
+            numbers = next(line for line in Path(f"/proc/{pid}/status").read_text().split("\n")
+                           if line.startswith("NSpid:")).split()[1:]
+            if numbers[-1] == inside:
+                return os.kill(pid, number)
+        raise AssertionError("maild does not run")
+
+    def _processes(self):
+        """Children of the box's process 1, as this host numbers them."""
+        return [int(pid) for pid in Path(f"/proc/{self.leader}/task/{self.leader}/children").read_text().split()]
+
     def wait_until_active(self, unit="maild.service", seconds=PATIENCE):
         until(lambda: self.shown("ActiveState", unit) == "active", f"{unit} is active", seconds)
 
@@ -139,8 +154,9 @@ class Box:
 
 def reset(box):
     """The installed box as it was after the installation."""
-    box.systemctl("stop", "maild.service", "maild.socket", "maild-control.socket", "maild-metrics.socket")
+    box.systemctl("stop", "maild.service", *SOCKETS)
     box.run("sh", "-c", f"rm -rf /var/lib/maild /etc/systemd/system/maild*.d; cp {CONFIGURATION}.dpkg {CONFIGURATION} "
             f"2>/dev/null || cp {CONFIGURATION} {CONFIGURATION}.dpkg")
     box.systemctl("daemon-reload")
-    box.systemctl("start", "maild.socket", "maild-control.socket", "maild-metrics.socket", "maild.service")
+    box.systemctl("reset-failed")
+    box.systemctl("start", *SOCKETS, "maild.service")

@@ -22,7 +22,7 @@ def version(package):
 
 
 def of_version(package, other, output):
-    """The package with another version number, and a word of it in the unit, so that an upgrade has a change to make."""
+    """The package with another version number, which its unit shows too: so an upgrade has something to change."""
     tree = Path(output) / "tree"
     subprocess.run(["dpkg-deb", "-R", package, tree], check=True)
     control = tree / "DEBIAN/control"

@@ -3,13 +3,12 @@
 """`apt install ./maild.deb` on Debian 12: what is there afterwards, what an upgrade keeps, what removal leaves."""
 
 import re
-import threading
 
 import packages as debian
 import pytest
 from box import CONFIGURATION
+from steady import Steady
 from submission import job
-from waiting import PATIENCE, until
 
 UNITS = ["maild.service", "maild.socket", "maild-control.socket", "maild-metrics.socket"]
 STATUS_TEXT = r"\d+ workers, \d+ running, \d+ ready.*, \d+ failed"
@@ -72,7 +71,7 @@ def test_an_upgrade_keeps_the_queue_and_refuses_nobody(bare, packages, tmp_path)
     assert bare.output("dpkg-query", "-W", "-f", "${Version}", "maild") == debian.version(packages["maild"])
     assert bare.status()["workers"] == 3, "the configuration was changed by the upgrade"
     assert bare.control.call("Show", id=later)["job"]["ref"] == "waits"
-    until(lambda: steady.taken <= subjects(bare), "every job that was taken is delivered")
+    steady.wait_until_delivered()
 
 
 def test_removal_keeps_what_purge_deletes(bare, packages):
@@ -95,52 +94,3 @@ def test_removal_keeps_what_purge_deletes(bare, packages):
         assert not bare.path(gone).exists(), gone
     assert bare.path("/etc/maild/own.password").exists(), "a file of the administrator's own was deleted"
     assert bare.output("systemctl", "--failed", "--no-legend") == ""
-
-
-def subjects(box):
-    return {re.search(r"^Subject: (.*)$", text, re.MULTILINE).group(1).strip() for text in box.mail()}
-
-
-class Steady:
-    """A client that never stops: one job a connection, sent again where maild was restarted before it could answer.
-    `taken`: subjects that were answered; `refused`: whatever a client should never see."""
-
-    def __init__(self, box):
-        self.box = box
-        self.taken, self.refused = set(), []
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._work, daemon=True)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._end.set()
-        self._thread.join(PATIENCE)
-
-    def wait_for_more(self, count):
-        wanted = len(self.taken) + count
-        until(lambda: len(self.taken) >= wanted, f"{count} more jobs are taken; refused: {self.refused[:5]}")
-
-    def _work(self):
-        number = 0
-        while not self._end.is_set():
-            number += 1
-            self._hand_in(f"steady-{number}")
-
-    def _hand_in(self, subject):
-        while not self._end.is_set():
-            try:
-                with self.box.submission() as client:
-                    answer = client.ask(job(subject=subject))
-            except (ConnectionResetError, BrokenPipeError):
-                answer = None  # Connected and not yet answered when maild was killed.
-            except OSError as error:
-                self.refused.append(repr(error))
-                answer = None
-            if answer and "job" in answer:
-                self.taken.add(subject)
-                return
-            if answer and answer["error"] != "draining":
-                self.refused.append(answer)
