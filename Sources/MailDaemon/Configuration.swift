@@ -26,6 +26,8 @@ package struct Configuration: Equatable, Sendable {
     package var relays: [RelaySettings] = []
     /// In the order of the file.
     package var routes: [RouteSettings] = []
+    /// In the order of their names.
+    package var queues: [QueueSettings] = []
     /// In the order of the file.
     package var dkim: [DKIMSettings] = []
 

@@ -42,6 +42,7 @@ extension Configuration {
             ("metrics.worker_label", "\(metrics.workerLabel)"),
             ("maildir.path", maildir.path),
         ]
+        entries += queues.flatMap(\.entries)
         entries += routes.enumerated().map { ("route[\($0.offset + 1)]", "\($0.element)") }
         entries += dkim.enumerated().flatMap { $1.entries("dkim[\($0 + 1)]") }
         return entries + relays.flatMap(\.entries)
@@ -70,6 +71,15 @@ extension DKIMSettings {
         case .file(let path): entries + [("\(name).key_file", "\(path) \(key.record)")]
         case .credential(let credential): entries + [("\(name).key_credential", "\(credential) \(key.record)")]
         }
+    }
+}
+
+extension QueueSettings {
+    fileprivate var entries: [(String, String)] {
+        [
+            ("queue.\(name).weight", "\(weight)"),
+            ("queue.\(name).concurrency_max", concurrencyMax.map { "\($0)" } ?? ""),
+        ]
     }
 }
 

@@ -3,8 +3,8 @@
 
 /// The names a configuration file may use.
 enum ConfigurationKeys {
-    /// Under `""` the keys before the first table; under `relay` those of each `[relay.NAME]`, under `route` and `dkim`
-    /// those of each `[[route]]` and `[[dkim]]`.
+    /// Under `""` the keys before the first table; under `relay` and `queue` those of each `[relay.NAME]` and
+    /// `[queue.NAME]`, under `route` and `dkim` those of each `[[route]]` and `[[dkim]]`.
     static let tables: [String: [String]] = [
         "": ["hostname", "workers", "log_level", "log_addresses", "default_relay", "drain_seconds_max"],
         "sockets": ["submit", "control", "metrics"],
@@ -22,6 +22,7 @@ enum ConfigurationKeys {
             "token_file", "token_credential", "auth",
         ],
         "route": ["sender_domain", "recipient_domain", "relays"],
+        "queue": ["weight", "concurrency_max"],
         "dkim": ["domain", "selector", "key_file", "key_credential", "subdomains"],
     ]
 
@@ -36,7 +37,7 @@ enum ConfigurationKeys {
         guard let other = elsewhere.first else { return nil }
         return switch other {
         case "": "\(name) before the first table"
-        case "relay": "\(name) in [relay.NAME]"
+        case "relay", "queue": "\(name) in [\(other).NAME]"
         case "route", "dkim": "\(name) in [[\(other)]]"
         default: "\(name) in [\(other)]"
         }

@@ -20,6 +20,9 @@ extension Configuration {
         try reader.readPath(["maildir", "path"], into: &configuration.maildir.path)
         try configuration.readRelays(reader)
         try configuration.readDKIM(reader)
+        for name in try (reader.names(in: ["queue"]) ?? []).sorted() {
+            configuration.queues.append(try QueueSettings(reader, name: name))
+        }
         return configuration
     }
 

@@ -18,6 +18,8 @@ extension Configuration {
         static let relayConnections = 1...1024
         /// From one in a quarter of an hour to more than any relay takes.
         static let messagesPerSecond = 0.001...100_000.0
+        /// A thousandth of another's share, or a thousand times as much.
+        static let queueWeight = 0.001...1000.0
         static let million = 1_000_000
         static let billion = 1_000_000_000
         /// Seconds.
@@ -40,8 +42,8 @@ extension ConfigurationReader {
                 continue
             }
             for key in try names(in: [name]) ?? [] {
-                if name == "relay" {
-                    try refuseUnknownRelayKeys(key)
+                if name == "relay" || name == "queue" {
+                    try refuseUnknownKeys(of: key, in: name)
                 } else {
                     try refuseUnknown([name, key], in: name)
                 }
@@ -55,15 +57,16 @@ extension ConfigurationReader {
         }
     }
 
-    private func refuseUnknownRelayKeys(_ name: String) throws(ConfigurationError) {
-        let path = ["relay", name]
+    /// - Parameter section: `relay` or `queue`.
+    private func refuseUnknownKeys(of name: String, in section: String) throws(ConfigurationError) {
+        let path = [section, name]
         let allowed = name.utf8.allSatisfy { HostPort.isLetterOrDigit($0) || [0x2D, 0x2E, 0x5F].contains($0) }
         guard allowed, (1...63).contains(name.utf8.count) else {
-            throw error(path, "a relay's name has 1 to 63 letters, digits, hyphens, underscores or dots")
+            throw error(path, "a \(section)'s name has 1 to 63 letters, digits, hyphens, underscores or dots")
         }
         for key in try names(in: path) ?? [] {
             try refuseSecret(path + [key])
-            try refuseUnknown(path + [key], in: "relay")
+            try refuseUnknown(path + [key], in: section)
         }
     }
 

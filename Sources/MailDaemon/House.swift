@@ -72,24 +72,36 @@ final class House: @unchecked Sendable {
         let keeping = try Self.attempt { () throws(SpoolError) in
             try SQLiteKeeping(path: configuration.spool.path, kinds: Kinds.schemas.map(\.type))
         }
+        let inHand = try Self.attempt { () throws(SpoolError) in try recover(keeping) }
         let found = keeping.opened
         let dispatcher = Dispatcher(
-            on: delivery, kinds: kinds.all, settings: DispatchSettings(configuration),
+            on: delivery, kinds: kinds.all, settings: DispatchSettings(configuration, queues: found.queues),
             workers: DispatchFact.workers(found.settings, configured: configuration.workers),
-            isPaused: found.settings[DispatchFact.paused] != nil, clock: clock, events: events)
+            isPaused: found.settings[DispatchFact.paused] != nil, inHand: inHand, clock: clock, events: events)
         let observer = SpoolTelemetry(events, heartbeat)
         let spool = try Self.attempt { () throws(SpoolError) in
             try Spool(
                 keeping, clock: clock, limits: SpoolLimits(configuration), observer: observer, listener: dispatcher)
         }
         let intake = Intake(
-            on: front, spool: spool, schemas: Kinds.schemas, settings: IntakeSettings(configuration), clock: clock,
-            events: events)
+            on: front, spool: spool, schemas: Kinds.schemas,
+            settings: IntakeSettings(configuration, queues: found.queues), clock: clock, events: events)
         rooms = Rooms(spool: spool, dispatcher: dispatcher, intake: intake)
         events.recovered(jobs: found.tally.jobs)
         events.scaled(from: 0, to: dispatcher.gauges.target)
         delivery.execute { dispatcher.start(spool) }
         heartbeat.watch(dispatcher, spool, delivery)
+    }
+
+    /// Before anything is begun: what the daemon before this one died of goes on record, and queues get their numbers.
+    private func recover(_ keeping: SQLiteKeeping) throws(SpoolError) -> InHand {
+        let inHand = try InHand(path: configuration.spool.path + ".inhand")
+        let recovery = try keeping.recover(inHand: inHand.found, at: clock.now())
+        for job in recovery.again { events.crashed(job: job, isHeld: false) }
+        for job in recovery.held { events.crashed(job: job, isHeld: true) }
+        inHand.clear()
+        _ = try keeping.define(queues: configuration.queueNames)
+        return inHand
     }
 
     private static func attempt<Value>(_ body: () throws(SpoolError) -> Value) throws(DaemonFailure) -> Value {

@@ -60,6 +60,7 @@ final class Reloader: Sendable {
         let transport =
             new.ways != old.ways || stamps != house.tlsStamps
             ? try Kinds.mailTransport(new, on: house.delivery, events: house.events) : nil
+        let queues = try defineQueues(new)
         house.configuration = new
         house.tlsStamps = stamps
         house.events.journal.level = Priority(new.logLevel)
@@ -67,14 +68,28 @@ final class Reloader: Sendable {
         house.spool?.limits = SpoolLimits(new)
         let house = house
         let signer = DKIMSigner(new.dkim)
-        house.front.execute { house.intake?.apply(IntakeSettings(new)) }
+        house.front.execute { house.intake?.apply(IntakeSettings(new, queues: queues)) }
         let bound = transport.map { UnsafeTransfer($0) }
         house.delivery.execute {
             if let bound { house.kinds.email.replace(bound.value) }
             house.kinds.email.replace(signer)
-            house.dispatcher?.apply(DispatchSettings(new))
+            house.dispatcher?.apply(DispatchSettings(new, queues: queues))
         }
         return ReloadOutcome(changed: changes.changed, restartNeeded: changes.restartNeeded)
+    }
+}
+
+extension Reloader {
+    /// A queue that the file names for the first time is given its number before any job may name it.
+    private func defineQueues(_ configuration: Configuration) throws(DaemonFailure) -> [String: UInt16] {
+        guard let spool = house.spool else { return [:] }
+        let promise = house.front.makePromise(of: [String: UInt16].self)
+        spool.define(queues: configuration.queueNames) { promise.completeWith($0.mapError { $0 as any Error }) }
+        do {
+            return try promise.futureResult.wait()
+        } catch {
+            throw .spool("queues: \((error as? SpoolError)?.message ?? "\(error)")")
+        }
     }
 }
 

@@ -10,8 +10,10 @@ import Systemd
 // The configuration in each room's own words: no room knows of the file.
 
 extension IntakeSettings {
-    init(_ configuration: Configuration) {
+    /// - Parameter queues: the spool's numbers.
+    init(_ configuration: Configuration, queues numbers: [String: UInt16]) {
         self.init()
+        queues = numbers.filter { configuration.queueNames.contains($0.key) }
         lineBytesMax = configuration.limits.lineBytesMax
         readingBytesMax = configuration.limits.readingBytesMax
         connectionsMax = configuration.limits.connectionsMax
@@ -24,11 +26,14 @@ extension IntakeSettings {
 }
 
 extension DispatchSettings {
-    init(_ configuration: Configuration) {
+    /// - Parameter queues: the spool's numbers.
+    init(_ configuration: Configuration, queues numbers: [String: UInt16]) {
         self.init(
             workers: configuration.workers,
             retry: RetrySchedule(
                 firstSeconds: configuration.retry.firstSeconds, waitSecondsMax: configuration.retry.waitSecondsMax))
+        expirySeconds = configuration.retry.expirySeconds
+        queues = configuration.queueRules(numbers)
     }
 }
 

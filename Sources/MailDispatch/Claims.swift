@@ -9,38 +9,60 @@ import NIOCore
 
 // Reading from the spool: what is ready and what is due.
 extension Dispatcher {
-    /// Rows a read brings: a quarter second of a fast relay.
-    private static let readLimit = 512
-
     func readReady() {
         guard let spool, !isDraining else { return }
+        if window.needsLanes { return readLanes(spool) }
         if window.wantsDue { readDue() }
-        for (priority, after) in window.lanesToRead() {
+        for read in window.lanesToRead() {
             spool.ask { [self] reading in
                 let result = Result { () throws(SpoolError) in
                     try reading.ready(
-                        priority: priority, after: after, limit: Self.readLimit, bytesMax: Limits.windowBytesMax)
+                        read.lane, after: read.after, limit: read.limit, bytesMax: Limits.windowBytesMax)
                 }
-                loop.execute { [self] in readyRead(result, priority) }
+                loop.execute { [self] in readyRead(result, read.lane) }
             }
         }
     }
 
-    private func readyRead(_ result: Result<[WaitingJob], SpoolError>, _ priority: UInt8) {
+    private func readyRead(_ result: Result<[WaitingJob], SpoolError>, _ lane: Lane) {
         switch result {
         case .success(let jobs):
             // Fewer than asked for may also mean that the bytes were enough: only an empty read is the end.
-            window.loaded(jobs, priority: priority, complete: jobs.isEmpty)
+            window.loaded(jobs, lane, complete: jobs.isEmpty)
         case .failure(let error):
-            events.spoolFailed(error.message)
             // Not tried again at once: a broken disk must not be hammered. Until then the read counts as under way, or
             // a job committed meanwhile would move the cursor past those that were not read.
-            loop.scheduleTask(in: .seconds(Self.failedReadSeconds)) { [self] in
-                window.loaded([], priority: priority, complete: false)
-                pump()
-            }
+            readFailed(error) { [self] in window.loaded([], lane, complete: false) }
         }
         pump()
+    }
+
+    /// At the start: in which lanes jobs wait.
+    private func readLanes(_ spool: Spool) {
+        guard !isReadingLanes else { return }
+        isReadingLanes = true
+        spool.ask { [self] reading in
+            let result = Result { () throws(SpoolError) in try reading.readyLanes() }
+            loop.execute { [self] in lanesRead(result) }
+        }
+    }
+
+    private func lanesRead(_ result: Result<[Lane], SpoolError>) {
+        switch result {
+        case .success(let lanes):
+            isReadingLanes = false
+            window.open(lanes)
+        case .failure(let error): readFailed(error) { [self] in isReadingLanes = false }
+        }
+        pump()
+    }
+
+    private func readFailed(_ error: SpoolError, then recover: @escaping () -> Void) {
+        events.spoolFailed(error.message)
+        loop.assumeIsolated().scheduleTask(in: .seconds(Self.failedReadSeconds)) { [self] in
+            recover()
+            pump()
+        }
     }
 
     private static var failedReadSeconds: Int64 { 5 }
@@ -68,37 +90,25 @@ extension Dispatcher {
     func readDue() {
         // Whatever is due by now is found by this look, or by one that the window remembers.
         dueAt = nil
-        guard let spool, !isDraining, let known = window.beginDue() else { return }
+        guard let spool, !isDraining, let look = window.beginDue() else { return }
         let now = clock.now()
-        let limit = Self.readLimit + known
         spool.ask { [self] reading in
             let result = Result { () throws(SpoolError) in
-                let jobs = try reading.due(at: now, limit: limit, bytesMax: Limits.windowBytesMax)
-                let bytes = jobs.reduce(0) { $0 + $1.body.readableBytes }
-                let isAll = jobs.count < limit && bytes < Limits.windowBytesMax
-                return DueRead(jobs: jobs, isAll: isAll, next: try reading.nextDue(after: now))
+                let due = try reading.due(
+                    at: now, limit: ReadyWindow.readLimit + look.known, bytesMax: Limits.windowBytesMax,
+                    skipping: look.skipping)
+                return (due: due, next: try reading.nextDue(after: now))
             }
             loop.execute { [self] in dueRead(result) }
         }
     }
 
-    private struct DueRead: Sendable {
-        var jobs: [WaitingJob]
-        var isAll: Bool
-        var next: WallTime?
-    }
-
-    private func dueRead(_ result: Result<DueRead, SpoolError>) {
+    private func dueRead(_ result: Result<(due: DueJobs, next: WallTime?), SpoolError>) {
         switch result {
         case .success(let read):
-            window.loadedDue(read.jobs, complete: read.isAll)
+            window.loadedDue(read.due)
             if let next = read.next { noteDue(next) }
-        case .failure(let error):
-            events.spoolFailed(error.message)
-            loop.scheduleTask(in: .seconds(Self.failedReadSeconds)) { [self] in
-                window.loadedDue([], complete: false)
-                pump()
-            }
+        case .failure(let error): readFailed(error) { [self] in window.lookFailed() }
         }
         pump()
     }
@@ -113,8 +123,10 @@ extension WaitingJob {
             ? ByteBuffer(bytes: chunk.bytes.viewBytes(at: at, length: job.range.count) ?? ByteBufferView(ByteBuffer()))
             : chunk.bytes.getSlice(at: at, length: job.range.count) ?? ByteBuffer()
         self.init(
-            id: id, state: .ready, kind: job.kind, priority: job.priority, uid: chunk.uid, attempts: 0,
-            attemptsMax: job.attemptsMax, expiresAt: job.expiresAt, readyAt: id.time, fates: nil, body: body)
+            id: id, state: .ready, kind: job.kind, priority: job.priority, uid: chunk.uid, queue: job.queue,
+            attempts: 0,
+            attemptsMax: job.attemptsMax, expiresAt: job.expiresAt, readyAt: id.time, fates: nil,
+            isKeyed: job.key != nil, body: body)
     }
 }
 

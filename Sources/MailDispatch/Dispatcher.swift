@@ -12,6 +12,10 @@ import Synchronization
 package struct DispatchSettings: Equatable, Sendable {
     package var workers = Limits.workersDefault
     package var retry = RetrySchedule()
+    /// What a job that an operator tries again is given at least.
+    package var expirySeconds = Double(Limits.expirySeconds)
+    /// How each queue is served, by its number in the spool.
+    package var queues: [UInt16: QueueRule] = [:]
 
     package init(workers: Int = Limits.workersDefault, retry: RetrySchedule = RetrySchedule()) {
         self.workers = workers
@@ -38,6 +42,9 @@ package final class Dispatcher: @unchecked Sendable {
     var pool: WorkerPool
     var isPaused = false
     var isDraining = false
+    var isReadingLanes = false
+    /// Where claims outlive the process; nil where nobody asks for them afterwards.
+    private let inHand: InHand?
     private var isPumping = false
     private var isFlushing = false
     /// Settlements of this tick, handed to the spool at its end.
@@ -58,11 +65,12 @@ package final class Dispatcher: @unchecked Sendable {
 
     package init(
         on loop: any EventLoop, kinds: [any JobKind], settings: DispatchSettings, workers: Int, isPaused: Bool,
-        clock: any Clock, events: Events
+        inHand: InHand? = nil, clock: any Clock, events: Events
     ) {
         self.loop = loop
         self.kinds = kinds
         self.settings = settings
+        self.inHand = inHand
         self.clock = clock
         self.events = events
         self.isPaused = isPaused
@@ -77,6 +85,10 @@ package final class Dispatcher: @unchecked Sendable {
     package func start(_ spool: Spool) {
         self.spool = spool
         window = ReadyWindow(hasReady: spool.opened.tally.ready > 0)
+        window.rules = settings.queues
+        for (name, number) in spool.opened.queues where spool.opened.settings[DispatchFact.paused(queue: name)] != nil {
+            window.rules[number, default: QueueRule()].isPaused = true
+        }
         for kind in kinds { kind.staffed(by: pool.target) }
         readDue()
         pump()
@@ -102,6 +114,7 @@ package final class Dispatcher: @unchecked Sendable {
         let now = clock.now()
         guard job.expiresAt > now else { return expire(job, now) }
         guard let number = pool.begin(job.id, kind: job.kind, now: clock.monotonic()) else { return }
+        inHand?.begin(number, job.id)
         events.attemptBegan(worker: number, kind: Int(job.kind))
         if job.attempts == 0 { events.queueWait(seconds: now.seconds(since: job.readyAt)) }
         let began = clock.monotonic()
@@ -115,6 +128,8 @@ package final class Dispatcher: @unchecked Sendable {
         let now = clock.now()
         let stop = clock.monotonic()
         pool.end(number, now: stop)
+        inHand?.end(number)
+        window.ended(job)
         let judgement = Judgement(
             job, result, now: now, retry: settings.retry, chance: Double.random(in: 0..<1))
         tell(job, number, result, judgement, now, seconds: stop - start)
@@ -138,6 +153,7 @@ package final class Dispatcher: @unchecked Sendable {
     }
 
     private func expire(_ job: WaitingJob, _ now: WallTime) {
+        window.ended(job)
         let settlement = Settlement(outOfTime: job, now: now)
         events.settled(
             job: job.id, kind: Int(job.kind), state: settlement.state, attempts: job.attempts,
@@ -169,7 +185,7 @@ package final class Dispatcher: @unchecked Sendable {
         loop.execute { [self] in flush() }
     }
 
-    private func flush() {
+    func flush() {
         isFlushing = false
         if !settlements.isEmpty {
             spool?.settle(settlements)
@@ -207,7 +223,8 @@ package final class Dispatcher: @unchecked Sendable {
         chunk.forEachKept { index, id in
             let job = chunk.submissions[index]
             if let due = job.dueAt { return noteDue(due) }
-            guard window.admits(id, priority: job.priority, length: job.range.count) else { return }
+            let lane = Lane(priority: job.priority, queue: job.queue, uid: chunk.uid)
+            guard window.admits(id, lane, length: job.range.count) else { return }
             window.add(WaitingJob(job, id, of: chunk))
         }
     }
@@ -231,6 +248,8 @@ package final class Dispatcher: @unchecked Sendable {
         whenIdle = nil
         drainTimer?.cancel()
         flush()
+        // What is given back is no attempt that ended the daemon.
+        inHand?.clear()
         done(givenBack)
     }
 }
@@ -239,5 +258,14 @@ extension Dispatcher: SpoolListener {
     /// On the writer's thread: hops once a commit.
     package func committed(_ chunks: [Chunk], settled: [JobID]) {
         loop.execute { [self] in onLoop(chunks, settled) }
+    }
+
+    /// On the writer's thread.
+    package func changed(_ jobs: [ChangedJob]) {
+        loop.execute { [self] in
+            window.changed(jobs.map(\.id))
+            for due in jobs.compactMap(\.dueAt) { noteDue(due) }
+            pump()
+        }
     }
 }

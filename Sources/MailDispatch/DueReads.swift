@@ -16,31 +16,39 @@ struct DueReads {
     private(set) var isReading = false
     /// The last read found nothing but known jobs, with more behind them: one must be settled to make way.
     private var isStalled = false
-    /// The spool has, or may have, due jobs that no read has found.
-    var more = false
+    /// A look is outstanding: something became due, or a look failed.
+    var wantsLook = false
+    /// Lanes of which the spool has, or may have, due jobs that no read has found.
+    private(set) var more: Set<Lane> = []
 
     /// Jobs that a read may find and that are not new.
     var knownCount: Int { loaded.count + deferred.count }
 
     var mayBegin: Bool { !isReading && !isStalled }
 
-    mutating func begin() {
+    /// - Parameter skipping: lanes that have enough at hand.
+    mutating func begin(skipping: Set<Lane>) {
         isReading = true
-        more = false
+        wantsLook = false
+        more = skipping
     }
 
     /// Returns the jobs that are new.
-    mutating func end(_ jobs: [WaitingJob], complete: Bool) -> [WaitingJob] {
+    mutating func end(_ due: DueJobs) -> [WaitingJob] {
         isReading = false
         defer { settledMeanwhile.removeAll() }
-        let new = jobs.filter {
+        let new = due.jobs.filter {
             !settledMeanwhile.contains($0.id) && !deferred.contains($0.id) && loaded.insert($0.id).inserted
         }
-        if !complete {
-            more = true
-            isStalled = !jobs.isEmpty && new.isEmpty && knownCount > 0
-        }
+        more.formUnion(due.incomplete)
+        isStalled = !due.incomplete.isEmpty && !due.jobs.isEmpty && new.isEmpty && knownCount > 0
         return new
+    }
+
+    mutating func failed() {
+        isReading = false
+        settledMeanwhile.removeAll()
+        wantsLook = true
     }
 
     mutating func settled(_ id: JobID) {

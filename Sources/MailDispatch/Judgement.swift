@@ -62,7 +62,8 @@ extension Settlement {
         }
         self.init(
             id: job.id, was: job.state, state: judgement.state, dueAt: judgement.dueAt, endedAt: now, kind: job.kind,
-            uid: job.uid, attempts: judgement.attempts, fates: judgement.state.isFinal ? nil : result.fates,
+            uid: job.uid, queue: job.queue, isKeyed: job.isKeyed, attempts: judgement.attempts,
+            fates: judgement.state.isFinal ? nil : result.fates,
             history: history, bytes: job.body.readableBytes)
     }
 
@@ -70,6 +71,7 @@ extension Settlement {
     package init(outOfTime job: WaitingJob, now: WallTime) {
         self.init(
             id: job.id, was: job.state, state: job.attempts == 0 ? .expired : .failed, endedAt: now, kind: job.kind,
-            uid: job.uid, attempts: job.attempts, fates: job.fates, history: [], bytes: job.body.readableBytes)
+            uid: job.uid, queue: job.queue, isKeyed: job.isKeyed, attempts: job.attempts, fates: job.fates, history: [],
+            bytes: job.body.readableBytes)
     }
 }

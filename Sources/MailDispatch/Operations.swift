@@ -13,6 +13,8 @@ package enum DispatchFact {
     package static let workers = "workers"
     package static let paused = "paused"
 
+    package static func paused(queue: String) -> String { "paused.\(queue)" }
+
     /// The number of workers to start with: what was scaled to, unless the configuration has changed since.
     package static func workers(_ facts: [String: String], configured: Int) -> Int {
         let parts = (facts[workers] ?? "").split(separator: " ").compactMap { Int($0) }
@@ -20,6 +22,20 @@ package enum DispatchFact {
             return configured
         }
         return parts[0]
+    }
+}
+
+/// What an operator's verb came to.
+package struct ChangeReport: Sendable {
+    package var changed: [ChangedJob] = []
+    /// Jobs to which it does not apply, with their state on disk; nil where there is no such job.
+    package var unchanged: [(id: JobID, state: JobState?)] = []
+
+    package init() {}
+
+    init(_ outcome: ChangeOutcome, running: Set<JobID>) {
+        changed = outcome.changed
+        unchanged = outcome.unchanged + running.sorted().map { ($0, .running) }
     }
 }
 
@@ -50,10 +66,61 @@ extension Dispatcher {
         return before
     }
 
+    /// Stops and restarts the claiming of one queue's jobs.
+    /// - Returns: whether it was paused before.
+    package func pause(_ paused: Bool, queue: UInt16, name: String) -> Bool {
+        loop.assertInEventLoop()
+        let before = window.rules[queue]?.isPaused ?? false
+        window.rules[queue, default: QueueRule()].isPaused = paused
+        spool?.set(DispatchFact.paused(queue: name), to: paused ? "yes" : nil)
+        if before != paused { events.paused(paused, queue: name) }
+        pump()
+        return before
+    }
+
+    /// An operator's verb. Jobs in a worker's hands are left alone; `done` on the loop.
+    package func change(
+        _ change: JobChange, _ ids: [JobID], history: [UInt8],
+        done: @escaping @Sendable (Result<ChangeReport, SpoolError>) -> Void
+    ) {
+        loop.assertInEventLoop()
+        guard let spool, !ids.isEmpty else { return done(.success(ChangeReport())) }
+        // What has ended in this tick must be on its way to the disk before the verb is.
+        flush()
+        let running = running(ids)
+        let order = ChangeOrder(
+            change, ids.filter { !running.contains($0) }, at: clock.now(), history: history,
+            expirySeconds: settings.expirySeconds)
+        // Nothing is ready to be released; all else must not be begun from here on.
+        if change != .release { window.withdraw(order.ids) }
+        spool.change(order) { [self] result in
+            loop.execute { [self] in changed(order, running, result, done) }
+        }
+    }
+
+    private func changed(
+        _ order: ChangeOrder, _ running: Set<JobID>, _ result: Result<ChangeOutcome, SpoolError>,
+        _ done: (Result<ChangeReport, SpoolError>) -> Void
+    ) {
+        switch result {
+        case .success(let outcome):
+            window.restore(outcome.unchanged.map(\.id))
+            done(.success(ChangeReport(outcome, running: running)))
+        case .failure(let error):
+            window.restore(order.ids)
+            done(.failure(error))
+        }
+        pump()
+    }
+
     /// A reload: a changed number of workers ends what `scale` had asked for.
     package func apply(_ settings: DispatchSettings) {
         loop.assertInEventLoop()
         self.settings = settings
+        let paused = window.rules.filter(\.value.isPaused).keys
+        window.rules = settings.queues
+        for queue in paused { window.rules[queue, default: QueueRule()].isPaused = true }
+        defer { pump() }
         guard settings.workers != configuredWorkers else { return }
         configuredWorkers = settings.workers
         _ = scale(to: 0)
@@ -90,6 +157,9 @@ extension Dispatcher {
             }
         }
     }
+
+    /// Queues in which jobs are not begun.
+    package var pausedQueues: Set<UInt16> { Set(window.rules.filter(\.value.isPaused).keys) }
 
     /// Which of these jobs is in a worker's hands: the spool cannot know.
     package func running(_ ids: [JobID]) -> Set<JobID> {

@@ -7,104 +7,158 @@ import NIOCore
 
 /// Ready jobs at hand, and where the rest is to be read: a bounded window on a queue that lives on disk.
 ///
-/// A value without I/O. Each priority has a lane: jobs in the order of age, and a cursor up to which the spool's ready
-/// jobs have been loaded. While a lane keeps up, committed jobs enter it straight from memory; once it is full it only
-/// remembers that there is more, and is filled by reading from its cursor. Scheduled jobs whose time has come enter the
-/// lanes by reads of their own (`DueReads`).
+/// A value without I/O. Each lane (priority, queue and user) has its jobs in the order of age, and a cursor up to
+/// which the spool's ready jobs have been loaded. While a lane keeps up, committed jobs enter it straight from memory;
+/// once it is full it only remembers that there is more, and is filled by reading from its cursor. Scheduled jobs whose
+/// time has come enter the lanes by reads of their own (`DueReads`). Which lane is next is decided by `Turns`.
 ///
 /// Reads and commits are told by different threads, each in its own order: a read may be told before a commit that it
 /// has seen, and after one that it has not.
 package struct ReadyWindow {
-    struct Lane {
-        /// Deferred jobs whose time has come: older than any fresh one.
-        var due = CircularBuffer<WaitingJob>()
-        var fresh = CircularBuffer<WaitingJob>()
-        var bytes = 0
-        /// Every ready job up to here was loaded.
-        var cursor = JobID(raw: 0)
-        /// The spool has, or may have, ready jobs after the cursor.
-        var more = false
-        var isReading = false
-
-        var count: Int { due.count + fresh.count }
-        var head: WaitingJob? { due.first ?? fresh.first }
-
-        mutating func take() -> WaitingJob? {
-            guard let job = due.popFirst() ?? fresh.popFirst() else { return nil }
-            bytes -= job.body.readableBytes
-            return job
-        }
-
-        func hasRoom(for length: Int) -> Bool {
-            count == 0 || (count < Limits.windowJobsMax && bytes + length <= Limits.windowBytesMax)
-        }
-
-        /// Few large jobs fill a lane as well as many small ones.
-        var runsLow: Bool {
-            fresh.isEmpty || (fresh.count < Limits.windowJobsMax / 4 && bytes < Limits.windowBytesMax / 4)
-        }
-    }
-
-    private var lanes = [Lane](repeating: Lane(), count: Limits.priorityMax + 1)
+    private var lanes: [LaneWindow] = []
+    private var numbers: [Lane: Int] = [:]
+    /// The lane that was asked for last: most jobs come many of a lane.
+    private var last: (lane: Lane, number: Int)?
+    private var turns = Turns()
     private var due = DueReads()
+    private var withdrawals = Withdrawals()
+    /// Lanes with `more`.
+    private var needy: Set<Int> = []
+    private var readingCount = 0
+    /// The spool's lanes are known: before that, any lane may hold jobs that were not read.
+    private var isOpen: Bool
     package private(set) var count = 0
+    private var bytes = 0
 
-    /// What a start knows: there may be ready jobs of any priority on disk.
-    package init(hasReady: Bool) {
-        for index in lanes.indices { lanes[index].more = hasReady }
+    /// What a start knows: there may be ready jobs on disk, in lanes that `open` tells.
+    package init(hasReady: Bool) { isOpen = !hasReady }
+
+    /// Lanes in which ready jobs wait on disk.
+    package mutating func open(_ waiting: [Lane]) {
+        isOpen = true
+        for lane in waiting { needs(number(lane)) }
     }
 
-    /// The next job: highest priority first, then age.
-    package mutating func next() -> WaitingJob? {
-        guard count > 0 else { return nil }
-        for index in lanes.indices.reversed() where lanes[index].count > 0 {
-            count -= 1
-            return lanes[index].take()
+    package var needsLanes: Bool { !isOpen }
+
+    private mutating func number(_ lane: Lane) -> Int {
+        if let last, last.lane == lane { return last.number }
+        let number = numbers[lane] ?? lanes.count
+        if number == lanes.count {
+            lanes.append(LaneWindow(lane))
+            numbers[lane] = number
         }
-        return nil
+        last = (lane, number)
+        return number
+    }
+
+    private mutating func needs(_ number: Int) {
+        lanes[number].more = true
+        needy.insert(number)
+    }
+
+    // MARK: Taking
+
+    /// How each queue is served; a queue without a rule has the usual one.
+    package var rules: [UInt16: QueueRule] {
+        get { turns.rules }
+        set { turns.rules = newValue }
+    }
+
+    /// The next job, whose queue is busy with it until `ended`; nil where none may run.
+    package mutating func next() -> WaitingJob? {
+        guard count > 0, let number = turns.next() else { return nil }
+        guard let job = lanes[number].take() else { return nil }
+        count -= 1
+        bytes -= job.body.readableBytes
+        if lanes[number].count == 0 { leave(number) }
+        return job
+    }
+
+    private mutating func leave(_ number: Int) { lanes[number].pass = turns.left(number, lanes[number].lane) }
+
+    /// A job that `next` gave out has ended.
+    package mutating func ended(_ job: WaitingJob) { turns.ended(job.queue) }
+
+    package func running(_ queue: UInt16) -> Int { turns.running(queue) }
+
+    private mutating func put(_ job: WaitingJob, _ number: Int, isDue: Bool) {
+        if lanes[number].count == 0 { turns.arrived(number, lanes[number].lane, pass: lanes[number].pass) }
+        if isDue { lanes[number].due.append(job) } else { lanes[number].fresh.append(job) }
+        lanes[number].bytes += job.body.readableBytes
+        bytes += job.body.readableBytes
+        count += 1
     }
 
     // MARK: Ready
 
     /// True where the job fits in and nothing older is still to be read; else the lane remembers that there is more.
-    package mutating func admits(_ id: JobID, priority: UInt8, length: Int) -> Bool {
-        let index = Int(priority)
+    package mutating func admits(_ id: JobID, _ lane: Lane, length: Int) -> Bool {
+        let number = number(lane)
         // A read was quicker than the news of the commit.
-        guard id > lanes[index].cursor else { return false }
-        guard !lanes[index].more, !lanes[index].isReading, lanes[index].hasRoom(for: length) else {
-            lanes[index].more = true
+        guard id > lanes[number].cursor else { return false }
+        guard isOpen, !lanes[number].more, !lanes[number].isReading, hasRoom(number, length) else {
+            needs(number)
             return false
         }
         return true
     }
 
-    package mutating func add(_ job: WaitingJob) {
-        let index = Int(job.priority)
-        lanes[index].fresh.append(job)
-        lanes[index].bytes += job.body.readableBytes
-        lanes[index].cursor = job.id
-        count += 1
+    /// Every lane has room for one job, so that none stands still because of others.
+    private func hasRoom(_ number: Int, _ length: Int) -> Bool {
+        let lane = lanes[number]
+        guard lane.count > 0 else { return true }
+        return lane.count < Limits.windowJobsMax && lane.bytes + length <= Limits.windowBytesMax && !isCrowded
     }
 
-    /// Lanes that should be read now: there is more, and what is at hand runs low.
-    package mutating func lanesToRead() -> [(priority: UInt8, after: JobID)] {
-        var reads: [(priority: UInt8, after: JobID)] = []
-        for index in lanes.indices.reversed() {
-            guard lanes[index].more, !lanes[index].isReading, lanes[index].runsLow else { continue }
-            lanes[index].isReading = true
+    /// All lanes together hold as much as may be in memory.
+    private var isCrowded: Bool { count >= Limits.windowsJobsMax || bytes >= Limits.windowsBytesMax }
+
+    package mutating func add(_ job: WaitingJob) {
+        let number = number(job.lane)
+        lanes[number].cursor = job.id
+        if !withdrawals.holds(job) { put(job, number, isDue: false) }
+    }
+
+    /// One that should be made now.
+    package struct Read: Equatable, Sendable {
+        package var lane: Lane
+        package var after: JobID
+        /// Rows.
+        package var limit: Int
+    }
+
+    /// Rows a read brings: a quarter second of a fast relay; where memory is short, a few.
+    package static let readLimit = 512
+    private static let crowdedReadLimit = 8
+
+    /// Lanes that should be read: there is more, and what is at hand runs low. The highest priority first.
+    package mutating func lanesToRead() -> [Read] {
+        guard isOpen, !needy.isEmpty else { return [] }
+        var reads: [Read] = []
+        for number in needy where !lanes[number].isReading && lanes[number].runsLow {
+            if isCrowded, lanes[number].count > 0 { continue }
+            lanes[number].isReading = true
+            readingCount += 1
             // What is committed from here on may be missed by the read, and sets this again.
-            lanes[index].more = false
-            reads.append((UInt8(index), lanes[index].cursor))
+            lanes[number].more = false
+            let limit = isCrowded ? Self.crowdedReadLimit : Self.readLimit
+            reads.append(Read(lane: lanes[number].lane, after: lanes[number].cursor, limit: limit))
         }
-        return reads
+        for read in reads { needy.remove(number(read.lane)) }
+        return reads.sorted {
+            ($1.lane.priority, $0.lane.queue, $0.lane.uid) < ($0.lane.priority, $1.lane.queue, $1.lane.uid)
+        }
     }
 
     /// - Parameter complete: the read came to the end of what there was.
-    package mutating func loaded(_ jobs: [WaitingJob], priority: UInt8, complete: Bool) {
-        let index = Int(priority)
-        lanes[index].isReading = false
-        if !complete { lanes[index].more = true }
-        for job in jobs where job.id > lanes[index].cursor { add(job) }
+    package mutating func loaded(_ jobs: [WaitingJob], _ lane: Lane, complete: Bool) {
+        let number = number(lane)
+        lanes[number].isReading = false
+        readingCount -= 1
+        if !complete { needs(number) }
+        for job in jobs where job.id > lanes[number].cursor { add(job) }
+        if withdrawals.readEnded(lane: number) { due.wantsLook = true }
     }
 
     // MARK: Due
@@ -113,29 +167,38 @@ package struct ReadyWindow {
     package var dueLoaded: Int { due.loaded.count }
 
     /// A look for due jobs is outstanding, and may begin.
-    package var wantsDue: Bool { due.more && due.mayBegin && dueRunsLow }
-
-    private var dueRunsLow: Bool { lanes.reduce(0) { $0 + $1.due.count } < Limits.windowJobsMax / 4 }
-
-    /// Begins a look for due jobs. Returns how many of those that it will find are known; nil where the look must wait,
-    /// and is remembered.
-    package mutating func beginDue() -> Int? {
-        guard due.mayBegin, dueRunsLow else {
-            due.more = true
-            return nil
-        }
-        due.begin()
-        return due.knownCount
+    package var wantsDue: Bool {
+        due.mayBegin && (due.wantsLook || due.more.contains { numbers[$0].map { lanes[$0].dueRunsLow } ?? true })
     }
 
-    /// - Parameter complete: the look came to the end of what was due.
-    package mutating func loadedDue(_ jobs: [WaitingJob], complete: Bool) {
-        for job in due.end(jobs, complete: complete) {
-            let index = Int(job.priority)
-            lanes[index].due.append(job)
-            lanes[index].bytes += job.body.readableBytes
-            count += 1
+    /// What a look for due jobs should ask for.
+    package struct Look: Equatable, Sendable {
+        /// How many of those that it will find are known.
+        package var known: Int
+        /// Lanes that have enough at hand.
+        package var skipping: Set<Lane>
+    }
+
+    /// Begins a look for due jobs; nil where it must wait, and is remembered.
+    package mutating func beginDue() -> Look? {
+        guard due.mayBegin else {
+            due.wantsLook = true
+            return nil
         }
+        let full = Set(lanes.filter { !$0.dueRunsLow }.map(\.lane))
+        due.begin(skipping: full)
+        return Look(known: due.knownCount, skipping: full)
+    }
+
+    package mutating func loadedDue(_ found: DueJobs) {
+        for job in due.end(found) where !withdrawals.holds(job) { put(job, number(job.lane), isDue: true) }
+        if withdrawals.readEnded(lane: nil) { due.wantsLook = true }
+    }
+
+    /// The look came to nothing, and is made again.
+    package mutating func lookFailed() {
+        due.failed()
+        if withdrawals.readEnded(lane: nil) { due.wantsLook = true }
     }
 
     /// The attempt has ended, and the job is to be scheduled; `settled` follows.
@@ -144,8 +207,38 @@ package struct ReadyWindow {
     /// The job's settlement is on disk.
     package mutating func settled(_ id: JobID) { due.settled(id) }
 
+    // MARK: Changes
+
+    /// Takes these out of the workers' reach. `changed` or `restore` follows for each.
+    package mutating func withdraw(_ ids: [JobID]) {
+        let wanted = Set(ids)
+        var atHand: [WaitingJob] = []
+        for number in lanes.indices where lanes[number].count > 0 {
+            let removed = lanes[number].remove(wanted)
+            guard !removed.isEmpty else { continue }
+            count -= removed.count
+            bytes -= removed.reduce(0) { $0 + $1.body.readableBytes }
+            if lanes[number].count == 0 { leave(number) }
+            atHand += removed
+        }
+        withdrawals.add(ids, atHand: atHand)
+    }
+
+    /// Their change is on disk: what is at hand of them is out of date.
+    package mutating func changed(_ ids: [JobID]) {
+        for id in ids where withdrawals.contains(id) { due.settled(id) }
+        let reading = Set(readingCount > 0 ? lanes.indices.filter { lanes[$0].isReading } : [])
+        if withdrawals.changed(ids, reading: reading, isDueRead: due.isReading) { due.wantsLook = true }
+    }
+
+    /// Nothing became of their change.
+    package mutating func restore(_ ids: [JobID]) {
+        for job in withdrawals.restore(ids) { put(job, number(job.lane), isDue: true) }
+        due.wantsLook = true
+    }
+
     /// When the longest-waiting job at hand became ready.
     package var oldest: WallTime? {
-        lanes.compactMap { $0.head?.readyAt }.min()
+        lanes.lazy.compactMap { $0.head?.readyAt }.min()
     }
 }

@@ -47,7 +47,11 @@ final class AnswerSheet {
                 WireError(refusal, ref: ref(index, chunk)).write(to: &out)
                 continue
             }
-            accept(id, isScheduled: chunk.submissions[index].dueAt != nil, ref(index, chunk), &out)
+            if !chunk.repeats.isEmpty, let known = chunk.repeats[index] {
+                accept(known.id, known.state, isRepeat: true, ref(index, chunk), &out)
+                continue
+            }
+            accept(id, chunk.submissions[index].dueAt == nil ? .ready : .scheduled, ref(index, chunk), &out)
             id = id.advanced(by: 1)
         }
         for late in errors[error...] { late.error.write(to: &out) }
@@ -58,13 +62,22 @@ final class AnswerSheet {
         return chunk.bytes.getBytes(at: chunk.bytes.readerIndex + range.lowerBound, length: range.count)
     }
 
-    private func accept(_ id: JobID, isScheduled: Bool, _ ref: [UInt8]?, _ out: inout ByteBuffer) {
+    private func accept(
+        _ id: JobID, _ state: JobState, isRepeat: Bool = false, _ ref: [UInt8]?, _ out: inout ByteBuffer
+    ) {
         out.put("{\"job\":\"")
         out.writeWithUnsafeMutableBytes(minimumWritableBytes: JobID.textLength) { bytes in
             for index in 0..<JobID.textLength { bytes[index] = id.digit(index) }
             return JobID.textLength
         }
-        out.put(isScheduled ? "\",\"state\":\"scheduled\"" : "\",\"state\":\"ready\"")
+        switch state {
+        case .ready: out.put("\",\"state\":\"ready\"")
+        case .scheduled: out.put("\",\"state\":\"scheduled\"")
+        default:
+            out.put("\",\"state\":")
+            out.putJSON(state.name)
+        }
+        if isRepeat { out.put(",\"duplicate\":true") }
         if let ref {
             out.put(",\"ref\":")
             out.writeBytes(ref)
@@ -82,6 +95,10 @@ extension WireError {
         switch error {
         case .full(let message):
             self.init(.queueFull, message, retryAfter: Self.fullSeconds, ref: ref)
+        case .quota(let message):
+            self.init(.quotaExceeded, message, retryAfter: Self.fullSeconds, ref: ref)
+        case .conflict(let message):
+            self.init(.conflict, "idempotency_key: \(message)", field: "idempotency_key", ref: ref)
         case .unwritable:
             let message = "the spool cannot be written; the journal says why"
             self.init(.readOnly, message, retryAfter: Self.unwritableSeconds, ref: ref)

@@ -43,8 +43,9 @@ package struct CheckedLines {
         let start = job.dueAt ?? now
         submissions.append(
             Submission(
-                range: offset..<offset + length, kind: UInt8(job.kind), priority: job.priority, dueAt: job.dueAt,
-                expiresAt: job.expiresAt ?? start + expirySeconds, attemptsMax: job.maxAttempts ?? 0))
+                range: offset..<offset + length, kind: UInt8(job.kind), priority: job.priority, queue: job.queue,
+                dueAt: job.dueAt, expiresAt: job.expiresAt ?? start + expirySeconds, attemptsMax: job.maxAttempts ?? 0,
+                key: job.key))
         refs.append(job.ref.map { $0.lowerBound + offset..<$0.upperBound + offset })
         if job.ref != nil { hasRefs = true }
     }

@@ -42,7 +42,7 @@ package final class Intake: @unchecked Sendable {
         self.settings = settings
         self.clock = clock
         self.events = events
-        reader = JobReader(schemas: schemas, limits: JobLimits(recipientsMax: settings.recipientsMax))
+        reader = JobReader(schemas: schemas, limits: settings.jobLimits)
         budget = ReadingBudget(bytesMax: settings.readingBytesMax, lineBytesMax: settings.lineBytesMax)
     }
 
@@ -53,7 +53,7 @@ package final class Intake: @unchecked Sendable {
     package func apply(_ settings: IntakeSettings) {
         loop.assertInEventLoop()
         self.settings = settings
-        reader = JobReader(schemas: schemas, limits: JobLimits(recipientsMax: settings.recipientsMax))
+        reader = JobReader(schemas: schemas, limits: settings.jobLimits)
         renewBudget()
         for gate in gates { gate.reopen() }
     }
@@ -155,6 +155,7 @@ package final class Intake: @unchecked Sendable {
         var kept = [Int](repeating: 0, count: schemas.count)
         chunk.forEachKept { index, _ in kept[Int(chunk.submissions[index].kind)] += 1 }
         for (kind, jobs) in kept.enumerated() where jobs > 0 { events.accepted(kind: kind, jobs: jobs) }
+        for (index, _) in chunk.repeats { events.deduplicated(kind: Int(chunk.submissions[index].kind)) }
         for (_, refusal) in chunk.refusals {
             events.refused(error: WireError(refusal, ref: nil).name.rawValue, lines: 1)
         }

@@ -35,6 +35,8 @@ package enum Limits {
     package static let addressBytesMax = 254
     /// The app's own name for a job: an id or a URL, not a document.
     package static let refBytesMax = 256
+    /// An idempotency key: a UUID, a hash or an order's number.
+    package static let keyBytesMax = 256
     /// Header fields beside our own.
     package static let headersMax = 100
     /// RFC 5322 §2.1.1: a line has at most 998 octets without its CRLF.
@@ -62,6 +64,13 @@ package enum Limits {
     /// … but a day of a busy relay would outgrow the queue, so never more than these.
     package static let historyJobsMax = 1_000_000
 
+    /// A repeat is known as one for a day after its job has ended: longer than any client's own retries.
+    package static let keySeconds = 86_400
+    /// One commit of an operator's verb: some milliseconds in which nobody else's is written.
+    package static let changeJobsMax = 1000
+    /// A job whose attempts ended so many daemons in a row is held: the fourth would end the next one.
+    package static let crashesMax = 3
+
     /// Bodies that one page of a list may hold in memory: a page is for people.
     package static let listBytesMax = 16 << 20
 
@@ -72,6 +81,9 @@ package enum Limits {
     /// Ready jobs held in memory for the workers: a few milliseconds of work at full speed.
     package static let windowJobsMax = 1024
     package static let windowBytesMax = 16 << 20
+    /// The same of all lanes together: what a thousand users have waiting must not add up.
+    package static let windowsJobsMax = 16_384
+    package static let windowsBytesMax = 64 << 20
     /// After SIGTERM a running job has so long to end before it is given back to the spool.
     package static let drainSecondsMax = 20
 

@@ -11,22 +11,40 @@ package struct Submission: Sendable {
     /// Index into the daemon's list of kinds.
     package var kind: UInt8
     package var priority: UInt8
+    /// The queue's number in the spool; 0 is `default`.
+    package var queue: UInt16
     /// Not before this time; nil means at once.
     package var dueAt: WallTime?
     package var expiresAt: WallTime
     /// Zero where only `expiresAt` ends the attempts.
     package var attemptsMax: Int
+    /// Who says it twice means the same job.
+    package var key: IdempotencyKey?
 
     package init(
-        range: Range<Int>, kind: UInt8 = 0, priority: UInt8 = UInt8(Limits.priorityDefault), dueAt: WallTime? = nil,
-        expiresAt: WallTime, attemptsMax: Int = 0
+        range: Range<Int>, kind: UInt8 = 0, priority: UInt8 = UInt8(Limits.priorityDefault), queue: UInt16 = 0,
+        dueAt: WallTime? = nil, expiresAt: WallTime, attemptsMax: Int = 0, key: IdempotencyKey? = nil
     ) {
         self.range = range
         self.kind = kind
         self.priority = priority
+        self.queue = queue
         self.dueAt = dueAt
         self.expiresAt = expiresAt
         self.attemptsMax = attemptsMax
+        self.key = key
+    }
+}
+
+/// The job that a repeated submission means.
+package struct Repeat: Equatable, Sendable {
+    package var id: JobID
+    /// As it stands on disk: a job in a worker's hands is `ready`, or `scheduled`.
+    package var state: JobState
+
+    package init(id: JobID, state: JobState) {
+        self.id = id
+        self.state = state
     }
 }
 
@@ -47,6 +65,8 @@ package final class Chunk: @unchecked Sendable {
     package var firstID = JobID(raw: 0)
     /// By index into `submissions`: why a job was not kept. Empty on the usual road.
     package var refusals: [Int: SpoolError] = [:]
+    /// By index into `submissions`: which were there already. Empty on the usual road.
+    package var repeats: [Int: Repeat] = [:]
 
     package init(
         bytes: ByteBuffer, submissions: [Submission], uid: UInt32, sink: any ReceiptSink, notes: AnyObject? = nil
@@ -58,10 +78,15 @@ package final class Chunk: @unchecked Sendable {
         self.notes = notes
     }
 
+    /// Became a job of its own by this chunk.
+    package func isKept(_ index: Int) -> Bool {
+        (refusals.isEmpty || refusals[index] == nil) && (repeats.isEmpty || repeats[index] == nil)
+    }
+
     /// Calls `body` with the index and id of each kept job, in order.
     package func forEachKept(_ body: (Int, JobID) -> Void) {
         var id = firstID
-        for index in submissions.indices where refusals.isEmpty || refusals[index] == nil {
+        for index in submissions.indices where isKept(index) {
             body(index, id)
             id = id.advanced(by: 1)
         }

@@ -14,6 +14,8 @@ package struct Batch {
     package var tally = Tally()
     /// The highest id given so far.
     package var lastID = JobID(raw: 0)
+    /// Groups whose count differs from what is on disk.
+    package var touched: Set<JobGroup> = []
 
     package init() {}
 }
@@ -25,6 +27,9 @@ package struct Batch {
 package protocol Keeping: AnyObject {
     /// What was found at the start.
     var opened: OpenedSpool { get }
+    /// Before a spool stands on it: notes that the process before this one died with these jobs in its workers' hands.
+    /// Whoever has done so `Limits.crashesMax` times is held.
+    func recover(inHand: [JobID], at time: WallTime) throws(SpoolError) -> Recovery
     /// Bytes it takes on disk; may be asked on any thread.
     var storedBytes: @Sendable () -> Int { get }
     /// A settlement of a job that is not there (it was settled before) changes nothing, and must not keep the rest of
@@ -32,9 +37,18 @@ package protocol Keeping: AnyObject {
     /// - Returns: the tally as it was written: the batch's, without such settlements.
     @discardableResult
     func commit(_ batch: Batch) throws(SpoolError) -> Tally
-    /// Forgets finished jobs that ended before `time`, and the oldest of those above `jobsMax`; a bounded number each.
-    /// - Returns: how many were forgotten.
-    func prune(finishedBefore time: WallTime, jobsMax: Int, tally: Tally) throws(SpoolError) -> Int
+    /// The job that a key of this user and kind leads to, with the digest of its submission.
+    func find(_ key: [UInt8], uid: UInt32, kind: UInt8) throws(SpoolError) -> KnownKey?
+    /// A verb of an operator, in a transaction of its own; at most `Limits.changeJobsMax` jobs.
+    /// - Parameter tally: as it is before.
+    func change(_ order: ChangeOrder, tally: Tally) throws(SpoolError) -> ChangeOutcome
+    /// Numbers for queues by name; a number outlives the configuration that named it. 0 is `default`.
+    func define(queues: [String]) throws(SpoolError) -> [String: UInt16]
+    /// Forgets finished jobs that ended before `time`, the oldest of those above `jobsMax`, and keys of jobs that ended
+    /// before `keyTime`; a bounded number each.
+    func prune(
+        finishedBefore time: WallTime, jobsMax: Int, keysBefore keyTime: WallTime, tally: Tally
+    ) throws(SpoolError) -> Pruned
     /// A reading side of its own, for another thread.
     func reading() throws(SpoolError) -> any Reading
     func close()
@@ -46,22 +60,69 @@ package struct OpenedSpool: Sendable {
     /// 0–1023, drawn when the spool was made: the low bits of its ids.
     package var node: Int64
     package var settings: [String: String]
+    /// Numbers of all queues that ever were, by name.
+    package var queues: [String: UInt16]
 
-    package init(tally: Tally, lastID: JobID, node: Int64, settings: [String: String]) {
+    package init(tally: Tally, lastID: JobID, node: Int64, settings: [String: String], queues: [String: UInt16]) {
         self.tally = tally
         self.lastID = lastID
         self.node = node
         self.settings = settings
+        self.queues = queues
     }
+}
+
+/// What `Keeping.recover` made of the jobs that a dead process had in hand.
+package struct Recovery: Equatable, Sendable {
+    /// They are tried again.
+    package var again: [JobID] = []
+    /// Their attempts ended too many daemons.
+    package var held: [JobID] = []
+
+    package init() {}
+}
+
+/// What an idempotency key leads to.
+package struct KnownKey: Equatable, Sendable {
+    package var job: Repeat
+    package var digest: [UInt8]
+
+    package init(job: Repeat, digest: [UInt8]) {
+        self.job = job
+        self.digest = digest
+    }
+}
+
+/// What `Keeping.prune` forgot.
+package struct Pruned: Equatable, Sendable {
+    package var jobs = 0
+    /// There are keys of jobs that have ended.
+    package var hasKeys = false
+    /// It stopped at its bound.
+    package var hasMore = false
+
+    package init() {}
+}
+
+/// Scheduled jobs whose time has come.
+package struct DueJobs: Sendable {
+    package var jobs: [WaitingJob] = []
+    /// Lanes of which there are, or may be, more.
+    package var incomplete: Set<Lane> = []
+
+    package init() {}
 }
 
 /// The asking side of a keeping; used by one thread alone, and never in the writer's way.
 package protocol Reading: AnyObject {
-    /// Ready jobs of one priority with an id above `after`, oldest first: at most `limit`, no more once their bodies
+    /// Ready jobs of one lane with an id above `after`, oldest first: at most `limit`, no more once their bodies
     /// reach `bytesMax` (but at least one).
-    func ready(priority: UInt8, after: JobID, limit: Int, bytesMax: Int) throws(SpoolError) -> [WaitingJob]
-    /// Scheduled jobs whose time has come, the longest overdue first.
-    func due(at time: WallTime, limit: Int, bytesMax: Int) throws(SpoolError) -> [WaitingJob]
+    func ready(_ lane: Lane, after: JobID, limit: Int, bytesMax: Int) throws(SpoolError) -> [WaitingJob]
+    /// Lanes in which ready jobs may wait.
+    func readyLanes() throws(SpoolError) -> [Lane]
+    /// Scheduled jobs whose time has come, the longest overdue first. Of each lane at most `limit`, and no more once
+    /// their bodies reach its share of `bytesMax` (but at least one); of the lanes in `skipping` none.
+    func due(at time: WallTime, limit: Int, bytesMax: Int, skipping: Set<Lane>) throws(SpoolError) -> DueJobs
     /// How many scheduled jobs have their time come; counts no further than `limit`.
     func dueCount(at time: WallTime, limit: Int) throws(SpoolError) -> Int
     /// When the first scheduled job after `time` is due.
@@ -88,7 +149,10 @@ package struct JobRecord: Sendable {
     package var kind: UInt8
     package var priority: UInt8
     package var uid: UInt32
+    package var queue: UInt16
     package var attempts: Int
+    /// How often the daemon died with it in hand, since it was last settled.
+    package var crashes: Int
     package var dueAt: WallTime?
     package var expiresAt: WallTime?
     package var finishedAt: WallTime?
@@ -98,15 +162,17 @@ package struct JobRecord: Sendable {
     package var history: [UInt8]
 
     package init(
-        id: JobID, state: JobState, kind: UInt8, priority: UInt8, uid: UInt32, attempts: Int, dueAt: WallTime?,
-        expiresAt: WallTime?, finishedAt: WallTime?, body: [UInt8], history: [UInt8]
+        id: JobID, state: JobState, kind: UInt8, priority: UInt8, uid: UInt32, queue: UInt16 = 0, attempts: Int,
+        crashes: Int = 0, dueAt: WallTime?, expiresAt: WallTime?, finishedAt: WallTime?, body: [UInt8], history: [UInt8]
     ) {
         self.id = id
         self.state = state
         self.kind = kind
         self.priority = priority
         self.uid = uid
+        self.queue = queue
         self.attempts = attempts
+        self.crashes = crashes
         self.dueAt = dueAt
         self.expiresAt = expiresAt
         self.finishedAt = finishedAt

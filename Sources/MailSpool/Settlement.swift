@@ -14,6 +14,9 @@ package struct Settlement: Sendable {
     package var endedAt: WallTime
     package var kind: UInt8
     package var uid: UInt32
+    package var queue: UInt16
+    /// An idempotency key leads to the job.
+    package var isKeyed: Bool
     /// Attempts including this one.
     package var attempts: Int
     package var fates: [Fate]?
@@ -24,7 +27,7 @@ package struct Settlement: Sendable {
 
     package init(
         id: JobID, was: JobState, state: JobState, dueAt: WallTime? = nil, endedAt: WallTime, kind: UInt8, uid: UInt32,
-        attempts: Int, fates: [Fate]? = nil, history: [UInt8], bytes: Int
+        queue: UInt16 = 0, isKeyed: Bool = false, attempts: Int, fates: [Fate]? = nil, history: [UInt8], bytes: Int
     ) {
         self.id = id
         self.was = was
@@ -33,9 +36,13 @@ package struct Settlement: Sendable {
         self.endedAt = endedAt
         self.kind = kind
         self.uid = uid
+        self.queue = queue
+        self.isKeyed = isKeyed
         self.attempts = attempts
         self.fates = fates
         self.history = history
         self.bytes = bytes
     }
+
+    package var group: JobGroup { JobGroup(queue: queue, uid: uid, kind: kind) }
 }

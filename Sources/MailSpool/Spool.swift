@@ -14,6 +14,8 @@ package protocol SpoolObserver: AnyObject, Sendable {
 /// Who works on the jobs. Called on the writer's thread, once a commit: hop from there.
 package protocol SpoolListener: AnyObject, Sendable {
     func committed(_ chunks: [Chunk], settled: [JobID])
+    /// An operator's verb is on disk.
+    func changed(_ jobs: [ChangedJob])
 }
 
 /// Bounds of one spool, from the configuration.
@@ -22,6 +24,7 @@ package struct SpoolLimits: Equatable, Sendable {
     package var bytesMax = Limits.spoolBytesMax
     package var historySeconds = Limits.historySeconds
     package var historyJobsMax = Limits.historyJobsMax
+    package var keySeconds = Limits.keySeconds
     package init() {}
 }
 
@@ -46,7 +49,19 @@ package final class Spool: Sendable {
         var settlements: [Settlement] = []
         var settings: [(name: String, value: String?)] = []
         var beats: [@Sendable () -> Void] = []
+        var changes: [Change] = []
+        var definitions: [Definition] = []
         var close = false
+    }
+
+    struct Change {
+        var order: ChangeOrder
+        var done: @Sendable (Result<ChangeOutcome, SpoolError>) -> Void
+    }
+
+    struct Definition {
+        var queues: [String]
+        var done: @Sendable (Result<[String: UInt16], SpoolError>) -> Void
     }
 
     struct Shared {
@@ -88,6 +103,21 @@ package final class Spool: Sendable {
     package func settle(_ settlements: [Settlement]) { requests.put { $0.settlements += settlements } }
 
     package func set(_ name: String, to value: String?) { requests.put { $0.settings.append((name, value)) } }
+
+    /// An operator's verb, in a transaction of its own; `done` on the writer's thread, after it was told to the
+    /// listener. None of the jobs may be in a worker's hands, nor come there before `done`.
+    package func change(
+        _ order: ChangeOrder, done: @escaping @Sendable (Result<ChangeOutcome, SpoolError>) -> Void
+    ) {
+        requests.put { $0.changes.append(Change(order: order, done: done)) }
+    }
+
+    /// Numbers for queues by name, those of `Keeping.define`; `done` on the writer's thread.
+    package func define(
+        queues: [String], done: @escaping @Sendable (Result<[String: UInt16], SpoolError>) -> Void
+    ) {
+        requests.put { $0.definitions.append(Definition(queues: queues, done: done)) }
+    }
 
     /// `body` runs on the writer's thread between two commits: proof that it moves.
     package func beat(_ body: @escaping @Sendable () -> Void) { requests.put { $0.beats.append(body) } }

@@ -5,6 +5,10 @@
 package enum SpoolError: Error, Equatable, Sendable {
     /// The configured number of jobs or bytes is reached.
     case full(message: String)
+    /// The submitting user has as much waiting as it may.
+    case quota(message: String)
+    /// The idempotency key was used for another submission.
+    case conflict(message: String)
     /// The disk is full or refuses writes. What was asked for did not happen.
     case unwritable(message: String)
     /// The file is damaged, or is none of ours.
@@ -16,7 +20,8 @@ package enum SpoolError: Error, Equatable, Sendable {
 
     package var message: String {
         switch self {
-        case .full(let message), .unwritable(let message), .corrupt(let message), .tooNew(let message),
+        case .full(let message), .quota(let message), .conflict(let message), .unwritable(let message),
+            .corrupt(let message), .tooNew(let message),
             .failed(let message):
             message
         }

@@ -13,12 +13,14 @@ final class SpoolWriter {
 
     private var tally: Tally
     private var lastID: JobID
-    private let node: Int64
+    private let admission: Admission
     /// Settlements that no commit has taken yet: delivery has happened, so they are never given up.
     private var unsettled: [Settlement] = []
     private var unset: [(name: String, value: String?)] = []
     private var isWritable = true
     private var pruneAt: Double
+    /// Keys of jobs that have ended wait to be forgotten; unknown at the start.
+    private var hasKeys = true
 
     /// After a failed commit the settlements are tried again so often.
     private static let retrySeconds = 1.0
@@ -35,7 +37,7 @@ final class SpoolWriter {
         self.listener = listener
         tally = keeping.opened.tally
         lastID = keeping.opened.lastID
-        node = keeping.opened.node
+        admission = Admission(keeping, node: keeping.opened.node)
         pruneAt = clock.monotonic() + Self.pruneSeconds
     }
 
@@ -43,6 +45,7 @@ final class SpoolWriter {
         while true {
             let requests = spool.take(within: patience)
             write(requests)
+            serve(requests)
             for beat in requests.beats { beat() }
             pruneIfDue()
             if requests.close { return keeping.close() }
@@ -52,7 +55,7 @@ final class SpoolWriter {
     /// How long to sleep at most: nothing wakes an idle writer but history that will grow old.
     private var patience: Double? {
         if !unsettled.isEmpty || !unset.isEmpty { return Self.retrySeconds }
-        return tally.finished > 0 ? max(0, pruneAt - clock.monotonic()) : nil
+        return tally.finished > 0 || hasKeys ? max(0, pruneAt - clock.monotonic()) : nil
     }
 
     private func write(_ requests: Spool.Requests) {
@@ -89,9 +92,12 @@ final class SpoolWriter {
         batch.settlements = unsettled
         batch.settings = unset
         batch.chunks = chunks
-        let rows = admit(&batch)
-        for settlement in unsettled { batch.tally.move(settlement) }
         do throws(SpoolError) {
+            let rows = try admission.admit(&batch, limits: spool.limits, now: clock.now())
+            for settlement in unsettled {
+                batch.tally.move(settlement)
+                batch.touched.insert(settlement.group)
+            }
             if rows + unsettled.count + unset.count > 0 {
                 let written = try keeping.commit(batch)
                 if written != batch.tally { observer.spoolFailed(.failed(message: "a job was settled twice")) }
@@ -105,34 +111,29 @@ final class SpoolWriter {
         giveBack(chunks)
     }
 
-    /// Gives every job its id, or the reason why there is no room for it. Returns how many are to be written.
-    private func admit(_ batch: inout Batch) -> Int {
-        let limits = spool.limits
-        var rows = 0
-        var next = max(lastID.advanced(by: 1), JobID.first(at: clock.now(), node: node))
-        for chunk in batch.chunks {
-            chunk.firstID = next
-            for (index, job) in chunk.submissions.enumerated() {
-                if let refusal = refusal(job, batch.tally, limits) {
-                    chunk.refusals[index] = refusal
-                    continue
-                }
-                batch.tally.add(job.dueAt == nil ? .ready : .scheduled, jobs: 1, bytes: job.range.count)
-                batch.lastID = next
-                next = next.advanced(by: 1)
-                rows += 1
-            }
+    // MARK: Operators
+
+    private func serve(_ requests: Spool.Requests) {
+        for definition in requests.definitions {
+            definition.done(Result { () throws(SpoolError) in try keeping.define(queues: definition.queues) })
         }
-        return rows
+        for change in requests.changes {
+            change.done(Result { () throws(SpoolError) in try apply(change.order) })
+        }
     }
 
-    private func refusal(_ job: Submission, _ tally: Tally, _ limits: SpoolLimits) -> SpoolError? {
-        if tally.jobs >= limits.jobsMax { return .full(message: "the spool holds \(tally.jobs) jobs, its limit") }
-        if tally.bytes + job.range.count > limits.bytesMax {
-            return .full(message: "the spool holds \(tally.bytes) of at most \(limits.bytesMax) bytes")
+    private func apply(_ order: ChangeOrder) throws(SpoolError) -> ChangeOutcome {
+        let outcome = try keeping.change(order, tally: tally)
+        tally = outcome.tally
+        spool.publish(tally, isWritable: isWritable)
+        if !outcome.changed.isEmpty {
+            observer.committed(rows: outcome.changed.count, seconds: 0)
+            listener.changed(outcome.changed)
         }
-        return nil
+        return outcome
     }
+
+    // MARK: After a commit
 
     private func taken(_ batch: Batch, rows: Int, seconds: Double) {
         tally = batch.tally
@@ -154,6 +155,9 @@ final class SpoolWriter {
         observer.spoolFailed(error)
         for chunk in chunks {
             for index in chunk.submissions.indices where chunk.refusals[index] == nil {
+                // What an earlier commit has kept stays kept; a job of this one's was not.
+                if let known = chunk.repeats[index], known.id <= lastID { continue }
+                chunk.repeats[index] = nil
                 chunk.refusals[index] = error
             }
         }
@@ -169,15 +173,18 @@ final class SpoolWriter {
     }
 
     private func pruneIfDue() {
-        guard tally.finished > 0, clock.monotonic() >= pruneAt else { return }
+        guard tally.finished > 0 || hasKeys, clock.monotonic() >= pruneAt else { return }
         let limits = spool.limits
-        let before = clock.now() + -Double(limits.historySeconds)
+        let now = clock.now()
         do throws(SpoolError) {
-            let pruned = try keeping.prune(finishedBefore: before, jobsMax: limits.historyJobsMax, tally: tally)
-            tally.finished -= pruned
+            let pruned = try keeping.prune(
+                finishedBefore: now + -Double(limits.historySeconds), jobsMax: limits.historyJobsMax,
+                keysBefore: now + -Double(limits.keySeconds), tally: tally)
+            tally.finished -= pruned.jobs
+            hasKeys = pruned.hasKeys
             spool.publish(tally, isWritable: isWritable)
             // More to forget: go on soon, but let the jobs through in between.
-            pruneAt = clock.monotonic() + (pruned >= 2000 ? 0.1 : Self.pruneSeconds)
+            pruneAt = clock.monotonic() + (pruned.hasMore ? 0.1 : Self.pruneSeconds)
         } catch {
             observer.spoolFailed(error)
             pruneAt = clock.monotonic() + Self.pruneSeconds

@@ -12,6 +12,8 @@ package struct WaitingJob: Sendable {
     package var kind: UInt8
     package var priority: UInt8
     package var uid: UInt32
+    /// The queue's number in the spool.
+    package var queue: UInt16
     /// Attempts that have ended so far.
     package var attempts: Int
     package var attemptsMax: Int
@@ -20,23 +22,30 @@ package struct WaitingJob: Sendable {
     package var readyAt: WallTime
     /// One byte a recipient, nil while all are open.
     package var fates: [Fate]?
+    /// An idempotency key leads to it.
+    package var isKeyed: Bool
     /// The submitted line.
     package var body: ByteBuffer
 
     package init(
-        id: JobID, state: JobState, kind: UInt8, priority: UInt8, uid: UInt32, attempts: Int, attemptsMax: Int,
-        expiresAt: WallTime, readyAt: WallTime, fates: [Fate]?, body: ByteBuffer
+        id: JobID, state: JobState, kind: UInt8, priority: UInt8, uid: UInt32, queue: UInt16 = 0, attempts: Int,
+        attemptsMax: Int, expiresAt: WallTime, readyAt: WallTime, fates: [Fate]?, isKeyed: Bool = false,
+        body: ByteBuffer
     ) {
         self.id = id
         self.state = state
         self.kind = kind
         self.priority = priority
         self.uid = uid
+        self.queue = queue
         self.attempts = attempts
         self.attemptsMax = attemptsMax
         self.expiresAt = expiresAt
         self.readyAt = readyAt
         self.fates = fates
+        self.isKeyed = isKeyed
         self.body = body
     }
+
+    package var lane: Lane { Lane(priority: priority, queue: queue, uid: uid) }
 }

@@ -48,10 +48,19 @@ extension Events {
     }
 
     /// The claiming of jobs was stopped (true) or resumed.
-    package func paused(_ paused: Bool) {
+    /// - Parameter queue: nil where all of them are meant.
+    package func paused(_ paused: Bool, queue: String? = nil) {
         journal.write(.notice) { line in
-            line.message(paused ? "paused: no job is begun until it is resumed" : "resumed")
+            if let queue {
+                line.message("queue ")
+                line.add(queue)
+                line.add(": ")
+            } else {
+                line.message("")
+            }
+            line.add(paused ? "paused: no job is begun until it is resumed" : "resumed")
             line.identify(paused ? EventID.paused : EventID.resumed)
+            if let queue { line.field("QUEUE", queue) }
         }
     }
 

@@ -32,4 +32,5 @@ enum EventID {
     static let breakerClosed: StaticString = "89c0f7a14784444a900276c8af5c1491"
     static let startFailed: StaticString = "0c3f6f0c8d1e4a57b6c2a4f1d9e07b35"
     static let cancelled: StaticString = "3722c7e02eb136b3509596cd4743996b"
+    static let crashed: StaticString = "2ad4e1e084e8472a8ce7efa43ae08843"
 }

@@ -18,6 +18,9 @@ extension Events {
         }
     }
 
+    /// A submission repeated an earlier one's key, and was answered with its job.
+    package func deduplicated(kind: Int) { metrics.jobs.deduplicated[known(kind)].add() }
+
     /// Lines were answered with an error of docs/protocol.md.
     package func refused(error: String, lines: Int) {
         (metrics.jobs.rejected[error] ?? metrics.jobs.rejectedOtherwise).add(lines)
@@ -54,6 +57,19 @@ extension Events {
             line.message("unfinished jobs found in the spool: ")
             line.add(jobs)
             line.identify(EventID.recovered)
+        }
+    }
+
+    /// The daemon before this one died with the job in hand, once too often or not.
+    package func crashed(job: JobID, isHeld: Bool) {
+        metrics.jobs.crashed.add()
+        journal.write(isHeld ? .error : .warning) { line in
+            line.message("")
+            line.add(job)
+            line.add(" was in hand when maild died")
+            line.add(isHeld ? ", for the third time: it is held" : ": it is tried again")
+            line.identify(EventID.crashed)
+            line.field("JOB", job)
         }
     }
 

@@ -8,13 +8,15 @@ import MailJob
 final class JobMetrics: Sendable {
     /// The errors of docs/protocol.md.
     static let errors = [
-        "parse_error", "line_too_long", "invalid_job", "unknown_type", "quota_exceeded", "queue_full", "read_only",
-        "draining", "timeout", "internal",
+        "parse_error", "line_too_long", "invalid_job", "unknown_type", "conflict", "quota_exceeded", "queue_full",
+        "read_only", "draining", "timeout", "internal",
     ]
     static let outcomes: [JobState] = [.delivered, .failed, .expired, .cancelled]
 
     /// By kind.
     let accepted: [Counter]
+    /// By kind.
+    let deduplicated: [Counter]
     /// By error.
     let rejected: [String: Counter]
     let rejectedOtherwise: Counter
@@ -28,6 +30,7 @@ final class JobMetrics: Sendable {
     let putOff: [Counter]
     let queueWait: Histogram
     let recovered: Counter
+    let crashed: Counter
     private let states: [Gauge]
     private let oldestReady: Gauge
 
@@ -38,6 +41,9 @@ final class JobMetrics: Sendable {
             "maild_jobs_accepted_total", "Jobs put on disk and answered.", labels: ["type"])
         let rejectedFamily = registry.counters(
             "maild_jobs_rejected_total", "Submitted lines answered with an error.", labels: ["reason"])
+        let deduplicatedFamily = registry.counters(
+            "maild_jobs_deduplicated_total", "Submissions that repeated an earlier one's idempotency key.",
+            labels: ["type"])
         let attemptsFamily = registry.counters(
             "maild_job_attempts_total", "Attempts that ended, by their result.", labels: ["type", "result"])
         let completedFamily = registry.counters(
@@ -54,11 +60,14 @@ final class JobMetrics: Sendable {
             "maild_job_end_to_end_seconds", "Time from acceptance to the job's end.", labels: ["type", "outcome"],
             buckets: Ladder.life)
         recovered = registry.counter("maild_jobs_recovered_total", "Unfinished jobs found at the start.")
+        crashed = registry.counter(
+            "maild_jobs_crashed_total", "Jobs that were in hand when the daemon before this one died.")
         let putOffFamily = registry.counters(
             "maild_jobs_put_off_total", "Times a job was put off untried, because no relay took its mail.",
             labels: ["type"])
         putOff = kinds.map { putOffFamily.with($0) }
         accepted = kinds.map { acceptedFamily.with($0) }
+        deduplicated = kinds.map { deduplicatedFamily.with($0) }
         rejected = Dictionary(uniqueKeysWithValues: Self.errors.map { ($0, rejectedFamily.with($0)) })
         rejectedOtherwise = rejectedFamily.with("other")
         attempts = kinds.map { kind in results.map { attemptsFamily.with(kind, $0) } }

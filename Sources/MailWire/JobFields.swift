@@ -12,6 +12,10 @@ struct JobFields {
     private var delay: JSONMember?
     private var expiresAt: JSONMember?
     private var maxAttempts: JSONMember?
+    private var queue: JSONMember?
+    private var tags: JSONMember?
+    private var wait: JSONMember?
+    private var idempotencyKey: JSONMember?
 
     init() {}
 
@@ -32,13 +36,23 @@ struct JobFields {
             expiresAt = member
         } else if member.hasKey("max_attempts", in: line) {
             maxAttempts = member
+        } else if member.hasKey("queue", in: line) {
+            queue = member
+        } else if member.hasKey("tags", in: line) {
+            tags = member
+        } else if member.hasKey("wait", in: line) {
+            wait = member
+        } else if member.hasKey("idempotency_key", in: line) {
+            idempotencyKey = member
         } else {
             return false
         }
         return true
     }
 
-    func job(kind: Int, _ line: UnsafeRawBufferPointer, _ now: WallTime) throws(WireError) -> JobLine {
+    func job(
+        kind: Int, _ line: UnsafeRawBufferPointer, _ now: WallTime, _ limits: JobLimits
+    ) throws(WireError) -> JobLine {
         var job = JobLine(kind: kind)
         if let ref {
             try Self.checkRef(ref, in: line)
@@ -50,9 +64,46 @@ struct JobFields {
         if let maxAttempts {
             job.maxAttempts = try Self.integer(maxAttempts, "max_attempts", 1...Limits.attemptsMax, line)
         }
+        if let queue { job.queue = try Self.queue(queue, line, limits) }
+        if let tags { try JobTags.check(tags, in: line) }
+        if let wait { job.waitsForOutcome = try Self.waitsForOutcome(wait, line) }
         job.dueAt = try dueAt(line, now)
         if let expiresAt { job.expiresAt = try Self.expiry(expiresAt, line, now, dueAt: job.dueAt) }
         return job
+    }
+
+    /// Its name; what it stands for is told by the whole line.
+    func key(_ line: UnsafeRawBufferPointer) throws(WireError) -> [UInt8]? {
+        guard let idempotencyKey else { return nil }
+        let name = idempotencyKey.bytes(in: line) ?? []
+        guard (1...Limits.keyBytesMax).contains(name.count) else {
+            let reason = "must be a string of 1 to \(Limits.keyBytesMax) bytes"
+            throw .invalid("idempotency_key", reason, not: idempotencyKey.value, in: line)
+        }
+        return name
+    }
+
+    private static func queue(
+        _ queue: JSONMember, _ line: UnsafeRawBufferPointer, _ limits: JobLimits
+    ) throws(WireError) -> UInt16 {
+        guard let name = queue.string(in: line) else {
+            throw .invalid("queue", "must be a string", not: queue.value, in: line)
+        }
+        guard let number = limits.queues[name] else {
+            let known = limits.queues.keys.sorted().prefix(8).joined(separator: ", ")
+            throw .invalid("queue", "must be one that is configured (\(known))", not: queue.value, in: line)
+        }
+        return number
+    }
+
+    private static func waitsForOutcome(
+        _ wait: JSONMember, _ line: UnsafeRawBufferPointer
+    ) throws(WireError) -> Bool {
+        switch wait.string(in: line) {
+        case "durable": return false
+        case "settled": return true
+        default: throw .invalid("wait", "must be \"durable\" or \"settled\"", not: wait.value, in: line)
+        }
     }
 
     /// Without CR, LF and NUL, so that it can stand in a log and in a header.

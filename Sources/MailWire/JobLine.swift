@@ -12,6 +12,11 @@ package struct JobLine: Equatable, Sendable {
     package var dueAt: WallTime?
     package var expiresAt: WallTime?
     package var maxAttempts: Int?
+    /// The queue's number in the spool.
+    package var queue: UInt16 = 0
+    package var key: IdempotencyKey?
+    /// The answer is to come when the outcome is known, and not when the job is on disk.
+    package var waitsForOutcome = false
     package var recipients = 0
     /// The raw string with its quotes, in the line.
     package var ref: Range<Int>?

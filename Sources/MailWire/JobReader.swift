@@ -43,8 +43,11 @@ package struct JobReader {
         var fields = JobFields()
         others.removeAll(keepingCapacity: true)
         for member in members where !fields.take(member, in: line) { others.append(member) }
-        var job = try fields.job(kind: kind(fields.type, line), line, now)
+        var job = try fields.job(kind: kind(fields.type, line), line, now, limits)
         job.recipients = try schemas[job.kind].check(line, others, limits: limits)
+        if let name = try fields.key(line) {
+            job.key = IdempotencyKey(name: name, digest: LineDigest.of(members, in: line))
+        }
         return job
     }
 

@@ -7,8 +7,13 @@ import MailJob
 package struct JobLimits: Equatable, Sendable {
     /// Recipients of one job.
     package var recipientsMax: Int
+    /// Numbers of the queues that jobs may name.
+    package var queues: [String: UInt16]
 
-    package init(recipientsMax: Int = Limits.recipientsMax) { self.recipientsMax = recipientsMax }
+    package init(recipientsMax: Int = Limits.recipientsMax, queues: [String: UInt16] = ["default": 0]) {
+        self.recipientsMax = recipientsMax
+        self.queues = queues
+    }
 }
 
 /// A kind of job: knows the fields that are its own. A new kind is a type like EmailSchema and a line in the list that

@@ -7,6 +7,7 @@ package enum WireErrorName: String, CaseIterable, Sendable {
     case lineTooLong = "line_too_long"
     case invalidJob = "invalid_job"
     case unknownType = "unknown_type"
+    case conflict = "conflict"
     case quotaExceeded = "quota_exceeded"
     case queueFull = "queue_full"
     case readOnly = "read_only"
@@ -18,14 +19,14 @@ package enum WireErrorName: String, CaseIterable, Sendable {
     package var retryable: Bool {
         switch self {
         case .quotaExceeded, .queueFull, .readOnly, .draining, .timeout: true
-        case .parseError, .lineTooLong, .invalidJob, .unknownType, .internal: false
+        case .parseError, .lineTooLong, .invalidJob, .unknownType, .conflict, .internal: false
         }
     }
 
     /// With what mailctl exits (sysexits.h): 65 EX_DATAERR, 70 EX_SOFTWARE, 75 EX_TEMPFAIL.
     package var exitCode: Int32 {
         switch self {
-        case .parseError, .lineTooLong, .invalidJob, .unknownType: 65
+        case .parseError, .lineTooLong, .invalidJob, .unknownType, .conflict: 65
         case .quotaExceeded, .queueFull, .readOnly, .draining, .timeout: 75
         case .internal: 70
         }

@@ -15,7 +15,7 @@ struct ReadyWindowTests {
     }
 
     private func commit(_ job: WaitingJob, _ window: inout ReadyWindow) -> Bool {
-        guard window.admits(job.id, priority: job.priority, length: job.body.readableBytes) else { return false }
+        guard window.admits(job.id, job.lane, length: job.body.readableBytes) else { return false }
         window.add(job)
         return true
     }
@@ -34,16 +34,18 @@ struct ReadyWindowTests {
     func dueFirst() {
         var window = ReadyWindow(hasReady: false)
         _ = commit(.sample(5, priority: 4), &window)
-        #expect(window.beginDue() == 0)
-        window.loadedDue([.sample(3, dueAt: .start), .sample(2, priority: 1, dueAt: .start)], complete: true)
+        #expect(window.beginDue()?.known == 0)
+        window.loadedDue(.found([.sample(3, dueAt: .start), .sample(2, priority: 1, dueAt: .start)]))
         #expect(taken(&window) == [3, 5, 2])
     }
 
     @Test("at a start with jobs on disk all lanes are read, from the beginning")
     func start() {
         var window = ReadyWindow(hasReady: true)
+        #expect(window.needsLanes && window.lanesToRead().isEmpty)
+        window.open([4, 9, 0].map { Lane(priority: $0, uid: 0) })
         let reads = window.lanesToRead()
-        #expect(reads.map(\.priority) == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0])
+        #expect(reads.map(\.lane.priority) == [9, 4, 0])
         #expect(reads.allSatisfy { $0.after == JobID(raw: 0) })
         #expect(window.lanesToRead().isEmpty, "one read a lane at a time")
     }
@@ -69,25 +71,25 @@ struct ReadyWindowTests {
 
     @Test("few large jobs are enough at hand: the next are not read before these are taken")
     func largeJobsAreBounded() {
-        var window = ReadyWindow(hasReady: true)
+        var window = ReadyWindow.opened()
         var held = 0
         for id in 1...Int64(20) {
-            guard window.lanesToRead().contains(where: { $0.priority == 4 }) else { break }
-            window.loaded([.sample(id, bytes: Limits.windowBytesMax)], priority: 4, complete: false)
+            guard window.lanesToRead().contains(where: { $0.lane == .usual }) else { break }
+            window.loaded([.sample(id, bytes: Limits.windowBytesMax)], .usual, complete: false)
             held += 1
         }
         #expect(held == 1)
         _ = window.next()
-        #expect(window.lanesToRead().map(\.priority) == [4])
+        #expect(window.lanesToRead().map(\.lane) == [.usual])
     }
 
     @Test("a commit that is told after the read that has seen it is not taken twice")
     func readBeforeNews() {
-        var window = ReadyWindow(hasReady: true)
+        var window = ReadyWindow.opened()
         _ = window.lanesToRead()
-        window.loaded([.sample(7)], priority: 4, complete: false)
+        window.loaded([.sample(7)], .usual, complete: false)
         _ = window.lanesToRead()
-        window.loaded([], priority: 4, complete: true)
+        window.loaded([], .usual, complete: true)
         #expect(!commit(.sample(7), &window))
         #expect(taken(&window) == [7])
         #expect(window.lanesToRead().isEmpty)
@@ -95,11 +97,11 @@ struct ReadyWindowTests {
 
     @Test("a commit during a read is not lost")
     func newsDuringRead() {
-        var window = ReadyWindow(hasReady: true)
+        var window = ReadyWindow.opened()
         _ = window.lanesToRead()
         #expect(!commit(.sample(9), &window))
-        window.loaded([], priority: 4, complete: true)
-        #expect(window.lanesToRead().map(\.priority) == [4])
+        window.loaded([], .usual, complete: true)
+        #expect(window.lanesToRead().map(\.lane) == [.usual])
     }
 
     @Test("a due job is not loaded again until its settlement is on disk")
@@ -107,14 +109,14 @@ struct ReadyWindowTests {
         var window = ReadyWindow(hasReady: false)
         for _ in 0..<3 {
             _ = window.beginDue()
-            window.loadedDue([.sample(1, dueAt: .start)], complete: true)
+            window.loadedDue(.found([.sample(1, dueAt: .start)]))
         }
         #expect(window.count == 1 && window.dueLoaded == 1)
         _ = window.next()
         window.settled(JobID(raw: 1))
         #expect(window.dueLoaded == 0)
         _ = window.beginDue()
-        window.loadedDue([.sample(1, attempts: 1, dueAt: .start)], complete: true)
+        window.loadedDue(.found([.sample(1, attempts: 1, dueAt: .start)]))
         #expect(window.next()?.attempts == 1)
     }
 
@@ -122,11 +124,11 @@ struct ReadyWindowTests {
     func settledMeanwhile() {
         var window = ReadyWindow(hasReady: false)
         _ = window.beginDue()
-        window.loadedDue([.sample(1, dueAt: .start)], complete: true)
+        window.loadedDue(.found([.sample(1, dueAt: .start)]))
         _ = window.next()
         _ = window.beginDue()
         window.settled(JobID(raw: 1))
-        window.loadedDue([.sample(1, dueAt: .start)], complete: true)
+        window.loadedDue(.found([.sample(1, dueAt: .start)]))
         #expect(window.count == 0)
     }
 
@@ -137,31 +139,35 @@ struct ReadyWindowTests {
         _ = window.next()
         window.deferred(JobID(raw: 1))
         _ = window.beginDue()
-        window.loadedDue([.sample(1, attempts: 1, dueAt: .start)], complete: true)
+        window.loadedDue(.found([.sample(1, attempts: 1, dueAt: .start)]))
         #expect(window.count == 0)
         window.settled(JobID(raw: 1))
         _ = window.beginDue()
-        window.loadedDue([.sample(1, attempts: 1, dueAt: .start)], complete: true)
+        window.loadedDue(.found([.sample(1, attempts: 1, dueAt: .start)]))
         #expect(window.count == 1)
     }
 
     @Test("a look for due jobs that comes during another is made up for")
     func lookDuringLook() {
         var window = ReadyWindow(hasReady: false)
-        #expect(window.beginDue() == 0)
+        #expect(window.beginDue() != nil)
         #expect(window.beginDue() == nil)
         #expect(!window.wantsDue)
-        window.loadedDue([], complete: true)
+        window.loadedDue(.found([]))
         #expect(window.wantsDue)
     }
 
-    @Test("due jobs are bounded: no look before those at hand run low")
+    @Test("due jobs are bounded: no look at a lane before those at hand run low")
     func dueIsBounded() {
         var window = ReadyWindow(hasReady: false)
         var id: Int64 = 0
         for _ in 0..<50 {
-            guard window.beginDue() != nil else { continue }
-            window.loadedDue((0..<100).map { .sample(id + Int64($0), dueAt: .start) }, complete: false)
+            guard let look = window.beginDue() else { continue }
+            guard look.skipping.isEmpty else {
+                window.loadedDue(.found([]))
+                continue
+            }
+            window.loadedDue(.found((0..<100).map { .sample(id + Int64($0), dueAt: .start) }, hasMore: true))
             id += 100
         }
         #expect(window.count < Limits.windowJobsMax)
@@ -174,9 +180,9 @@ struct ReadyWindowTests {
     func stalled() {
         var window = ReadyWindow(hasReady: false)
         _ = window.beginDue()
-        window.loadedDue([.sample(1, dueAt: .start)], complete: false)
-        #expect(window.beginDue() == 1)
-        window.loadedDue([.sample(1, dueAt: .start)], complete: false)
+        window.loadedDue(.found([.sample(1, dueAt: .start)], hasMore: true))
+        #expect(window.beginDue()?.known == 1)
+        window.loadedDue(.found([.sample(1, dueAt: .start)], hasMore: true))
         #expect(!window.wantsDue)
         window.settled(JobID(raw: 1))
         #expect(window.wantsDue)
@@ -186,9 +192,9 @@ struct ReadyWindowTests {
     func failedLook() {
         var window = ReadyWindow(hasReady: false)
         _ = window.beginDue()
-        window.loadedDue([.sample(1, dueAt: .start)], complete: true)
+        window.loadedDue(.found([.sample(1, dueAt: .start)]))
         _ = window.beginDue()
-        window.loadedDue([], complete: false)
+        window.lookFailed()
         #expect(window.wantsDue)
     }
 

@@ -39,8 +39,19 @@ final class StagedKeeping: Keeping, @unchecked Sendable {
         return inner.commit(batch)
     }
 
-    func prune(finishedBefore time: WallTime, jobsMax: Int, tally: Tally) throws(SpoolError) -> Int {
-        inner.prune(finishedBefore: time, jobsMax: jobsMax, tally: tally)
+    func recover(inHand: [JobID], at time: WallTime) -> Recovery { inner.recover(inHand: inHand, at: time) }
+    func find(_ key: [UInt8], uid: UInt32, kind: UInt8) -> KnownKey? { inner.find(key, uid: uid, kind: kind) }
+    func define(queues: [String]) -> [String: UInt16] { inner.define(queues: queues) }
+
+    func change(_ order: ChangeOrder, tally: Tally) throws(SpoolError) -> ChangeOutcome {
+        if stage.withLock({ $0.commitsFail }) { throw .unwritable(message: "as the test wants it") }
+        return inner.change(order, tally: tally)
+    }
+
+    func prune(
+        finishedBefore time: WallTime, jobsMax: Int, keysBefore keyTime: WallTime, tally: Tally
+    ) throws(SpoolError) -> Pruned {
+        inner.prune(finishedBefore: time, jobsMax: jobsMax, keysBefore: keyTime, tally: tally)
     }
 
     func reading() throws(SpoolError) -> any Reading { StagedReading(inner.reading(), self) }
@@ -72,16 +83,20 @@ private final class StagedReading: Reading {
         self.keeping = keeping
     }
 
-    func ready(priority: UInt8, after: JobID, limit: Int, bytesMax: Int) throws(SpoolError) -> [WaitingJob] {
+    func readyLanes() throws(SpoolError) -> [Lane] { try inner.readyLanes() }
+
+    func ready(_ lane: Lane, after: JobID, limit: Int, bytesMax: Int) throws(SpoolError) -> [WaitingJob] {
         try keeping.mayFail()
-        let jobs = try inner.ready(priority: priority, after: after, limit: limit, bytesMax: bytesMax)
+        let jobs = try inner.ready(lane, after: after, limit: limit, bytesMax: bytesMax)
         keeping.longestAnswer.change { [count = jobs.count] in $0 = max($0, count) }
         return jobs
     }
 
-    func due(at time: WallTime, limit: Int, bytesMax: Int) throws(SpoolError) -> [WaitingJob] {
-        let jobs = try inner.due(at: time, limit: limit, bytesMax: bytesMax)
-        keeping.longestAnswer.change { [count = jobs.count] in $0 = max($0, count) }
+    func due(
+        at time: WallTime, limit: Int, bytesMax: Int, skipping: Set<Lane>
+    ) throws(SpoolError) -> DueJobs {
+        let jobs = try inner.due(at: time, limit: limit, bytesMax: bytesMax, skipping: skipping)
+        keeping.longestAnswer.change { [count = jobs.jobs.count] in $0 = max($0, count) }
         keeping.mayHold()
         return jobs
     }

@@ -18,13 +18,13 @@ private struct Model {
     }
 
     enum Read {
-        case ready(priority: UInt8, after: JobID)
-        case due
+        case ready(ReadyWindow.Read)
+        case due(ReadyWindow.Look)
     }
 
     enum Answer {
-        case ready([WaitingJob], priority: UInt8)
-        case due([WaitingJob], complete: Bool)
+        case ready([WaitingJob], Lane)
+        case due(DueJobs)
     }
 
     var random: Seeded
@@ -50,7 +50,8 @@ private struct Model {
             lastID += 1
             let isDue = Int.random(in: 0..<4, using: &random) == 0
             let job = WaitingJob.sample(
-                lastID, priority: Int.random(in: 3...5, using: &random), dueAt: isDue ? .start : nil)
+                lastID, priority: Int.random(in: 3...5, using: &random), dueAt: isDue ? .start : nil,
+                queue: UInt16.random(in: 0...1, using: &random), uid: UInt32.random(in: 0...1, using: &random))
             disk[job.id] = OnDisk(job: job)
             wanted[job.id] = 1
             fresh.append(job)
@@ -67,7 +68,7 @@ private struct Model {
         for job in jobs {
             if job.state == .scheduled {
                 hasDue = true
-            } else if window.admits(job.id, priority: job.priority, length: job.body.readableBytes) {
+            } else if window.admits(job.id, job.lane, length: job.body.readableBytes) {
                 window.add(job)
             }
         }
@@ -76,12 +77,12 @@ private struct Model {
     }
 
     mutating func look() {
-        if window.beginDue() != nil { reads.append(.due) }
+        if let look = window.beginDue() { reads.append(.due(look)) }
     }
 
     mutating func ask() {
         if window.wantsDue { look() }
-        for (priority, after) in window.lanesToRead() { reads.append(.ready(priority: priority, after: after)) }
+        for read in window.lanesToRead() { reads.append(.ready(read)) }
     }
 
     /// The reader takes its snapshot.
@@ -89,20 +90,25 @@ private struct Model {
         guard !reads.isEmpty else { return }
         let limit = Int.random(in: 1...40, using: &random)
         switch reads.removeFirst() {
-        case .ready(let priority, let after):
-            let jobs = disk.values.filter { !$0.isDue && $0.job.priority == priority && $0.job.id > after }
-            answers.append(.ready(Array(jobs.map(\.job).sorted { $0.id < $1.id }.prefix(limit)), priority: priority))
-        case .due:
-            let jobs = disk.values.filter(\.isDue).map(\.job).sorted { $0.id < $1.id }
-            answers.append(.due(Array(jobs.prefix(limit)), complete: jobs.count <= limit))
+        case .ready(let read):
+            let jobs = disk.values.filter { !$0.isDue && $0.job.lane == read.lane && $0.job.id > read.after }
+            answers.append(.ready(Array(jobs.map(\.job).sorted { $0.id < $1.id }.prefix(limit)), read.lane))
+        case .due(let look):
+            let lanes = Dictionary(grouping: disk.values.filter(\.isDue).map(\.job), by: \.lane)
+            var due = DueJobs()
+            for (lane, jobs) in lanes where !look.skipping.contains(lane) {
+                due.jobs += jobs.sorted { $0.id < $1.id }.prefix(limit)
+                if jobs.count > limit { due.incomplete.insert(lane) }
+            }
+            answers.append(.due(due))
         }
     }
 
     mutating func hear() {
         guard !answers.isEmpty else { return }
         switch answers.removeFirst() {
-        case .ready(let jobs, let priority): window.loaded(jobs, priority: priority, complete: jobs.isEmpty)
-        case .due(let jobs, let complete): window.loadedDue(jobs, complete: complete)
+        case .ready(let jobs, let lane): window.loaded(jobs, lane, complete: jobs.isEmpty)
+        case .due(let due): window.loadedDue(due)
         }
         mostAtHand = max(mostAtHand, window.count)
     }
@@ -118,11 +124,13 @@ private struct Model {
     mutating func end(deferring: Bool) {
         guard let index = inHand.indices.randomElement(using: &random) else { return }
         let job = inHand.remove(at: index)
+        window.ended(job)
         guard deferring else { return unsettled.append((job.id, nil)) }
         wanted[job.id, default: 0] += 1
         window.deferred(job.id)
         let again = WaitingJob.sample(
-            job.id.raw, priority: Int(job.priority), attempts: job.attempts + 1, dueAt: .start)
+            job.id.raw, priority: Int(job.priority), attempts: job.attempts + 1, dueAt: .start, queue: job.queue,
+            uid: job.uid)
         unsettled.append((job.id, again))
     }
 
@@ -173,6 +181,6 @@ struct WindowModelTests {
         #expect(model.faults.isEmpty, "\(model.faults.prefix(3))")
         let wrong = model.wanted.filter { model.runs[$0.key] != $0.value }
         #expect(wrong.isEmpty)
-        #expect(model.mostAtHand <= 4 * Limits.windowJobsMax)
+        #expect(model.mostAtHand <= Limits.windowsJobsMax)
     }
 }

@@ -43,6 +43,7 @@ final class Door: Sendable {
         func committed(rows: Int, seconds: Double) {}
         func spoolFailed(_ error: SpoolError) {}
         func committed(_ chunks: [Chunk], settled: [JobID]) {}
+        func changed(_ jobs: [ChangedJob]) {}
     }
 
     func client() throws -> Client {

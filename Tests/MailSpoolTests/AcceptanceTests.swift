@@ -18,7 +18,7 @@ struct AcceptanceTests {
             ], uid: 4_000_000_000)
         let ids = chunk.keptIDs
         #expect(ids.count == 2 && chunk.refusals.isEmpty)
-        let first = try #require(await stage.ready(7).first)
+        let first = try #require(await stage.ready(7, uid: 4_000_000_000).first)
         #expect(first.id == ids[0] && first.state == .ready && first.kind == 1 && first.priority == 7)
         #expect(first.uid == 4_000_000_000 && first.attempts == 0 && first.attemptsMax == 3 && first.fates == nil)
         #expect(first.expiresAt == TestClock.start + 60 && first.readyAt == ids[0].time)

@@ -154,7 +154,8 @@ struct FullDiskTests {
         batch.chunks = [Draft.chunk([Draft()], now: TestClock.start, uid: 1, sink: Probe())]
         batch.chunks[0].firstID = JobID(raw: 1024)
         batch.settings = [("workers", "8 8")]
-        batch.tally.ready = 1
+        batch.tally.add(.ready, jobs: 1, bytes: 2, in: JobGroup(uid: 1, kind: 0))
+        batch.touched = [JobGroup(uid: 1, kind: 0)]
         batch.lastID = JobID(raw: 1024)
         // The schema refuses a scheduled job without a time, after the chunk has been written.
         batch.settlements = [Settlement(JobID(raw: 1024), to: .scheduled)]

@@ -17,6 +17,7 @@ final class Probe: ReceiptSink, SpoolListener, SpoolObserver {
         /// Chunks in each call of the sink.
         var receipts: [Int] = []
         var errors: [SpoolError] = []
+        var changes: [ChangedJob] = []
     }
 
     var noted: Notes { notes.withLock { $0 } }
@@ -29,6 +30,8 @@ final class Probe: ReceiptSink, SpoolListener, SpoolObserver {
     func committed(_ chunks: [Chunk], settled: [JobID]) {
         for id in settled { ends.continuation.yield(id) }
     }
+
+    func changed(_ jobs: [ChangedJob]) { notes.withLock { $0.changes += jobs } }
 
     func committed(rows: Int, seconds: Double) { notes.withLock { $0.commits.append(rows) } }
 

@@ -37,7 +37,7 @@ final class RandomWalk {
     private let limits: SpoolLimits
     private(set) var counts: [Action: Int] = [:]
 
-    enum Action: CaseIterable { case append, settle, set, advance, prune, reopen, refuse }
+    enum Action: CaseIterable { case append, settle, change, set, advance, prune, reopen, crash, refuse }
 
     init(_ kind: Shelf.Kind, seed: UInt64) throws {
         dice = Dice(state: seed)
@@ -46,6 +46,7 @@ final class RandomWalk {
         limits.bytesMax = 3000
         limits.historySeconds = 500
         limits.historyJobsMax = 12
+        limits.keySeconds = 300
         self.limits = limits
         stage = try Stage(kind, limits: limits) { [disk] keeping in
             TrickKeeping(keeping) { batch throws(SpoolError) in try disk.before(batch) }
@@ -55,14 +56,16 @@ final class RandomWalk {
 
     func step() async throws -> Action {
         let weighted: [Action] = [
-            .append, .append, .append, .append, .settle, .settle, .settle, .settle, .set, .advance, .prune, .reopen,
-            .refuse,
+            .append, .append, .append, .append, .settle, .settle, .settle, .settle, .change, .change, .set, .advance,
+            .prune, .reopen, .crash, .refuse,
         ]
         let action = weighted.randomElement(using: &dice) ?? .append
         counts[action, default: 0] += 1
         switch action {
         case .append: try await append()
         case .settle: await settle()
+        case .change: try await change()
+        case .crash: try await crash()
         case .set: await set()
         case .advance: stage.clock.advance(wall: Double.random(in: 0..<200, using: &dice))
         case .prune: await prune()
@@ -72,26 +75,60 @@ final class RandomWalk {
         return action
     }
 
+    private static let uids: [UInt32] = [1000, 1000, 0, 1001]
+
     private func drafts() -> [Draft] {
         (0..<Int.random(in: 0...6, using: &dice)).map { _ in
             Draft(
                 body: String(repeating: "b", count: Int.random(in: 0...200, using: &dice)),
                 priority: dice.chance(50) ? Limits.priorityDefault : Int.random(in: 0...9, using: &dice),
-                due: dice.chance(30) ? Double(Int.random(in: 0..<50, using: &dice)) : nil)
+                due: dice.chance(30) ? Double(Int.random(in: 0..<50, using: &dice)) : nil,
+                queue: dice.chance(70) ? 0 : UInt16.random(in: 1...2, using: &dice), key: key())
         }
+    }
+
+    private func key() -> IdempotencyKey? {
+        guard dice.chance(25) else { return nil }
+        return IdempotencyKey(name: [UInt8.random(in: 0..<8, using: &dice)], digest: dice.chance(80) ? [1] : [2])
     }
 
     private func append() async throws {
         let drafts = drafts()
-        let refused = model.refused(drafts, limits)
-        let chunk = try await stage.append(drafts)
-        guard chunk.refusals.keys.sorted() == refused else { throw Wrong(text: "refused \(chunk.refusals)") }
+        let uid = Self.uids.randomElement(using: &dice) ?? 0
+        let fortunes = model.fortunes(drafts, uid: uid, limits)
+        let chunk = try await stage.append(drafts, uid: uid)
+        let found = drafts.indices.map { chunk.fortune($0) }
+        guard found == fortunes else { throw Wrong(text: "\(found) where \(fortunes) should be") }
         var wrong: [JobID] = []
         chunk.forEachKept { index, id in
             if id <= model.lastID { wrong.append(id) }
-            model.append(drafts[index], as: id)
+            model.append(drafts[index], as: id, uid: uid)
         }
         guard wrong.isEmpty else { throw Wrong(text: "not rising: \(wrong)") }
+        for (index, known) in chunk.repeats {
+            let expected = drafts[index].key.flatMap { model.state(ofKey: $0, uid: uid) }
+            guard known == expected else { throw Wrong(text: "repeat of \(known), not \(expected as Any)") }
+        }
+    }
+
+    private func change() async throws {
+        let verb = JobChange.allCases.randomElement(using: &dice) ?? .hold
+        var ids = model.jobs.shuffled(using: &dice).prefix(Int.random(in: 1...4, using: &dice)).map(\.id)
+        if dice.chance(20) { ids.append(JobID(raw: 1)) }
+        let order = ChangeOrder(verb, ids, at: stage.clock.now(), history: Array("\(verb)\n".utf8), expirySeconds: 10)
+        let outcome = try await stage.change(order)
+        let expected = model.change(order)
+        guard outcome.changed.map(\.id) == expected, outcome.unchanged.count == ids.count - expected.count else {
+            throw Wrong(text: "\(verb) changed \(outcome.changed), not \(expected)")
+        }
+    }
+
+    /// The process dies with some jobs in hand; its next start is told which.
+    private func crash() async throws {
+        let ids = model.live.shuffled(using: &dice).prefix(2).map(\.id)
+        let time = stage.clock.now()
+        try stage.reopen { keeping throws(SpoolError) in _ = try keeping.recover(inHand: ids, at: time) }
+        model.crash(ids, at: time)
     }
 
     struct Wrong: Error { var text: String }
@@ -106,7 +143,7 @@ final class RandomWalk {
                 due: state == .scheduled ? Double(Int.random(in: 0..<50, using: &dice)) : nil,
                 attempts: job.attempts + 1, fates: state.isFinal ? nil : fates,
                 history: dice.chance(80) ? "attempt \(job.attempts + 1)\n" : "", bytes: job.body.utf8.count,
-                at: stage.clock.now())
+                at: stage.clock.now(), uid: job.uid, queue: job.queue, isKeyed: job.key != nil)
         }
     }
 
@@ -125,10 +162,10 @@ final class RandomWalk {
     }
 
     private func prune() async {
-        // Without anything finished the spool puts the look off until there is.
-        guard !model.finished.isEmpty else { return }
         await PruneTests.prune(stage)
-        model.prune(before: stage.clock.now() + -Double(limits.historySeconds), jobsMax: limits.historyJobsMax)
+        model.prune(
+            before: stage.clock.now() + -Double(limits.historySeconds), jobsMax: limits.historyJobsMax,
+            keysBefore: stage.clock.now() + -Double(limits.keySeconds))
     }
 
     /// What ended while the disk refuses is on disk once it does no more; what came meanwhile is refused.
@@ -171,16 +208,22 @@ final class RandomWalk {
         let after = model.jobs.randomElement(using: &dice)?.id ?? JobID(raw: 0)
         let limit = Int.random(in: 0...20, using: &dice)
         let bytes = Int.random(in: 0...500, using: &dice)
-        for priority in 0...Limits.priorityMax {
-            let jobs = try await stage.ready(priority, after: after, limit: limit, bytesMax: bytes)
-            let expected = model.ready(priority, after: after, limit: limit, bytesMax: bytes)
-            if jobs.map(\.id) != expected { found.append("ready \(priority): \(jobs.map(\.id)), not \(expected)") }
+        for lane in model.lanes {
+            let jobs = try await stage.ready(lane, after: after, limit: limit, bytesMax: bytes)
+            let expected = model.ready(lane, after: after, limit: limit, bytesMax: bytes)
+            if jobs.map(\.id) != expected { found.append("ready \(lane): \(jobs.map(\.id)), not \(expected)") }
             found += wrongFates(jobs)
         }
+        let lanes = try await stage.ask { reading throws(SpoolError) in try reading.readyLanes() }
+        let missing = Set(model.jobs.filter { $0.state == .ready }.map(\.lane)).subtracting(lanes)
+        if !missing.isEmpty { found.append("no lanes \(missing)") }
         let seconds = Double(Int.random(in: -1...50, using: &dice))
         let time = TestClock.start + seconds
-        let due = try await stage.due(seconds, limit: limit, bytesMax: bytes)
-        let expected = model.due(time, limit: limit, bytesMax: bytes)
+        let skipping = Set(model.lanes.filter { _ in dice.chance(20) })
+        let due = try await stage.ask { reading throws(SpoolError) in
+            try reading.due(at: time, limit: limit, bytesMax: bytes, skipping: skipping).jobs
+        }
+        let expected = model.due(time, limit: limit, bytesMax: bytes, skipping: skipping)
         if due.map(\.id) != expected { found.append("due: \(due.map(\.id)), not \(expected)") }
         found += wrongFates(due)
         let next = try await stage.ask { reading throws(SpoolError) in try reading.nextDue(after: time) }

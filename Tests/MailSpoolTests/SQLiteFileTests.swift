@@ -10,7 +10,7 @@ import Testing
 @Suite(.timeLimit(.minutes(2)))
 struct SQLiteFileTests {
     /// A case of `SpoolError` without its message.
-    enum Complaint: Equatable { case none, full, unwritable, corrupt, tooNew, failed }
+    enum Complaint: Equatable { case none, full, refused, unwritable, corrupt, tooNew, failed }
 
     static func complaint(_ path: String) -> Complaint {
         do throws(SpoolError) {
@@ -21,6 +21,7 @@ struct SQLiteFileTests {
             guard error.message.contains(path) else { return .none }
             switch error {
             case .full: return .full
+            case .quota, .conflict: return .refused
             case .unwritable: return .unwritable
             case .corrupt: return .corrupt
             case .tooNew: return .tooNew
@@ -60,13 +61,17 @@ struct SQLiteFileTests {
             "UPDATE jobs SET state = 4 WHERE state = 0",
             "UPDATE jobs SET state = 0 WHERE state = 1",
             "UPDATE jobs SET due = NULL WHERE state = 1",
-            "INSERT INTO finished VALUES (1, 3, 1, 0, 1, 5, NULL)",
-            "INSERT INTO finished VALUES (1, 7, 1, 0, 1, 5, NULL)",
-            "INSERT INTO finished VALUES (1, 4, 1, 0, 1, NULL, NULL)",
+            "INSERT INTO finished VALUES (1, 3, 1, 0, 1, 5, NULL, 0)",
+            "INSERT INTO finished VALUES (1, 7, 1, 0, 1, 5, NULL, 0)",
+            "INSERT INTO finished VALUES (1, 4, 1, 0, 1, NULL, NULL, 0)",
+            "UPDATE jobs SET resumes = 5 WHERE state = 0",
+            "INSERT INTO queues (name) VALUES ('default')",
+            "INSERT INTO keys VALUES (1, 1, 'a', 1, x'', NULL, NULL), (1, 1, 'a', 2, x'', NULL, NULL)",
             "INSERT INTO finished SELECT * FROM finished",
             "INSERT INTO kinds (name) VALUES ('email')",
-            "INSERT INTO tally VALUES (2, 0, 0, 0, 0, 0, 0, 0)",
-            "UPDATE tally SET ready = NULL",
+            "INSERT INTO tally VALUES (2, 0, 0)",
+            "UPDATE tally SET finished = NULL",
+            "INSERT INTO counts VALUES (0, 0, 1, NULL, 0, 0, 0, 0)",
             "INSERT INTO settings VALUES ('workers', NULL)",
         ])
     func constraints(_ sql: String) async throws {
@@ -75,18 +80,18 @@ struct SQLiteFileTests {
         #expect(try file.isRefused(sql))
         // The same rows, whole, are taken: it was not the statement that was wrong.
         try file.execute("\(Self.job) (1, 0, 4, 1, 0, NULL, 9, x'7B7D'), (2, 1, 9, 1, 0, 5, 9, x'')")
-        try file.execute("INSERT INTO finished VALUES (3, 6, 1, 0, 1, 5, NULL)")
+        try file.execute("INSERT INTO finished VALUES (3, 6, 1, 0, 1, 5, NULL, 0)")
     }
 
     @Test("a spool of a later maild is refused as such, and left as it is")
     func tooNew() async throws {
         let shelf = try await Self.spool()
-        try RawDatabase.at(shelf.path, "PRAGMA user_version = 2")
+        try RawDatabase.at(shelf.path, "PRAGMA user_version = 3")
         let before = TemporaryDirectory.read(shelf.path)
         #expect(Self.complaint(shelf.path) == .tooNew)
         let isUntouched = TemporaryDirectory.read(shelf.path) == before
         #expect(isUntouched)
-        try RawDatabase.at(shelf.path, "PRAGMA user_version = 1")
+        try RawDatabase.at(shelf.path, "PRAGMA user_version = 2")
         #expect(Self.complaint(shelf.path) == .none)
     }
 

@@ -75,15 +75,16 @@ struct SQLiteRecoveryTests {
         let ids = try await stage.append([Draft(kind: 0), Draft(kind: 1)]).keptIDs
         stage.spool.close()
         for (kinds, found) in [
-            (["webhook", "email"], [1, 0]), (["push", "email"], [1, 255]), (["email"], [0, 255]),
+            (["webhook", "email"], [1, 0]), (["push", "email"], [1, 2]), (["email"], [0, 1]),
         ] {
             let keeping = try SQLiteKeeping(path: stage.shelf.path, kinds: kinds)
             defer { keeping.close() }
             let reading = try keeping.reading()
             defer { reading.close() }
-            let jobs = try reading.ready(priority: 4, after: JobID(raw: 0), limit: 10, bytesMax: 100)
+            let jobs = try reading.ready(Lane(uid: 1000), after: JobID(raw: 0), limit: 10, bytesMax: 100)
             #expect(jobs.map(\.id) == ids)
             #expect(jobs.map(\.kind) == found.map { UInt8($0) })
+            #expect(Set(keeping.opened.tally.groups.keys.map(\.kind)) == Set(found.map { UInt8($0) }))
         }
     }
 

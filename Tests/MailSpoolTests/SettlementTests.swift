@@ -142,7 +142,7 @@ struct SettlementTests {
         #expect(await stage.probe.settled(20) == Array(ids.prefix(20)))
         #expect(await stage.probe.receipts(1).first?.keptIDs.count == 5)
         var expected = Tally()
-        expected.add(.ready, jobs: 15, bytes: 30)
+        expected.add(.ready, jobs: 15, bytes: 30, in: JobGroup(uid: 1000, kind: 0))
         expected.finished = 20
         #expect(stage.spool.tally == expected)
         #expect(try await stage.counted() == expected)

@@ -26,9 +26,33 @@ final class Stage {
 
     deinit { spool.close() }
 
-    func reopen() throws {
+    /// - Parameter recover: what is done before a spool stands on the keeping.
+    func reopen(_ recover: (any Keeping) throws(SpoolError) -> Void = { _ in }) throws {
         spool.close()
-        spool = try Spool(wrap(shelf.open()), clock: clock, limits: limits, observer: probe, listener: probe)
+        let keeping = wrap(try shelf.open())
+        try recover(keeping)
+        spool = try Spool(keeping, clock: clock, limits: limits, observer: probe, listener: probe)
+    }
+
+    /// An operator's verb.
+    func change(_ order: ChangeOrder) async throws -> ChangeOutcome {
+        let spool = spool
+        let result = await withCheckedContinuation {
+            (done: CheckedContinuation<Result<ChangeOutcome, SpoolError>, Never>) in
+            spool.change(order) { done.resume(returning: $0) }
+        }
+        return try result.get()
+    }
+
+    @discardableResult
+    func change(_ verb: JobChange, _ ids: [JobID], history: String = "") async throws -> ChangeOutcome {
+        try await change(ChangeOrder(verb, ids, at: clock.now(), history: Array(history.utf8), expirySeconds: 100))
+    }
+
+    func ready(_ lane: Lane, after: JobID, limit: Int, bytesMax: Int) async throws -> [WaitingJob] {
+        try await ask { reading throws(SpoolError) in
+            try reading.ready(lane, after: after, limit: limit, bytesMax: bytesMax)
+        }
     }
 
     func chunk(_ drafts: [Draft], uid: UInt32 = 1000, sink: (any ReceiptSink)? = nil) -> Chunk {
@@ -75,25 +99,29 @@ final class Stage {
     }
 
     func ready(
-        _ priority: Int = Limits.priorityDefault, after: JobID = JobID(raw: 0), limit: Int = 1000,
-        bytesMax: Int = 1 << 20
+        _ priority: Int = Limits.priorityDefault, queue: UInt16 = 0, uid: UInt32 = 1000,
+        after: JobID = JobID(raw: 0), limit: Int = 1000, bytesMax: Int = 1 << 20
     ) async throws -> [WaitingJob] {
         try await ask { reading throws(SpoolError) in
-            try reading.ready(priority: UInt8(priority), after: after, limit: limit, bytesMax: bytesMax)
+            let lane = Lane(priority: UInt8(priority), queue: queue, uid: uid)
+            return try reading.ready(lane, after: after, limit: limit, bytesMax: bytesMax)
         }
     }
 
     /// - Parameter seconds: from the clock's start.
     func due(_ seconds: Double, limit: Int = 1000, bytesMax: Int = 1 << 20) async throws -> [WaitingJob] {
         try await ask { reading throws(SpoolError) in
-            try reading.due(at: TestClock.start + seconds, limit: limit, bytesMax: bytesMax)
+            try reading.due(at: TestClock.start + seconds, limit: limit, bytesMax: bytesMax, skipping: []).jobs
         }
     }
 
     /// The tally as it should be, by looking at every job.
     func counted() async throws -> Tally {
         var tally = Tally()
-        for record in try await list(limit: .max) { tally.add(record.state, jobs: 1, bytes: record.body.count) }
+        for record in try await list(limit: .max) {
+            let group = JobGroup(queue: record.queue, uid: record.uid, kind: record.kind)
+            tally.add(record.state, jobs: 1, bytes: record.body.count, in: group)
+        }
         for state in JobState.allCases where state.isFinal {
             tally.finished += try await list(state, limit: .max).count
         }
@@ -108,6 +136,8 @@ struct Draft {
     /// Seconds from the clock's start at which it is due; nil: at once.
     var due: Double?
     var kind: UInt8 = 0
+    var queue: UInt16 = 0
+    var key: IdempotencyKey?
     var attemptsMax = 0
     var expires = 3600.0
 
@@ -122,14 +152,23 @@ struct Draft {
             submissions.append(
                 Submission(
                     range: start..<start + draft.body.utf8.count, kind: draft.kind, priority: UInt8(draft.priority),
-                    dueAt: draft.due.map { TestClock.start + $0 }, expiresAt: now + draft.expires,
-                    attemptsMax: draft.attemptsMax))
+                    queue: draft.queue, dueAt: draft.due.map { TestClock.start + $0 }, expiresAt: now + draft.expires,
+                    attemptsMax: draft.attemptsMax, key: draft.key))
         }
         return Chunk(bytes: bytes, submissions: submissions, uid: uid, sink: sink)
     }
 }
 
 extension Chunk {
+    func fortune(_ index: Int) -> SpoolModel.Fortune {
+        if repeats[index] != nil { return .repeats }
+        switch refusals[index] {
+        case nil: return .kept
+        case .conflict: return .conflicts
+        default: return .full
+        }
+    }
+
     var keptIDs: [JobID] {
         var ids: [JobID] = []
         forEachKept { ids.append($1) }
@@ -141,10 +180,12 @@ extension Settlement {
     /// The end of an attempt of a job with the body `{}`.
     init(
         _ id: JobID, from was: JobState = .ready, to state: JobState, due: Double? = nil, attempts: Int = 1,
-        fates: [Fate]? = nil, history: String = "", bytes: Int = 2, at: WallTime = TestClock.start
+        fates: [Fate]? = nil, history: String = "", bytes: Int = 2, at: WallTime = TestClock.start, uid: UInt32 = 1000,
+        queue: UInt16 = 0, isKeyed: Bool = false
     ) {
         self.init(
-            id: id, was: was, state: state, dueAt: due.map { TestClock.start + $0 }, endedAt: at, kind: 0, uid: 1000,
-            attempts: attempts, fates: fates, history: Array(history.utf8), bytes: bytes)
+            id: id, was: was, state: state, dueAt: due.map { TestClock.start + $0 }, endedAt: at, kind: 0, uid: uid,
+            queue: queue, isKeyed: isKeyed, attempts: attempts, fates: fates, history: Array(history.utf8), bytes: bytes
+        )
     }
 }

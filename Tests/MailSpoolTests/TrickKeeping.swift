@@ -23,8 +23,24 @@ final class TrickKeeping: Keeping {
     var opened: OpenedSpool { base.opened }
     var storedBytes: @Sendable () -> Int { base.storedBytes }
 
-    func prune(finishedBefore time: WallTime, jobsMax: Int, tally: Tally) throws(SpoolError) -> Int {
-        try base.prune(finishedBefore: time, jobsMax: jobsMax, tally: tally)
+    func recover(inHand: [JobID], at time: WallTime) throws(SpoolError) -> Recovery {
+        try base.recover(inHand: inHand, at: time)
+    }
+
+    func find(_ key: [UInt8], uid: UInt32, kind: UInt8) throws(SpoolError) -> KnownKey? {
+        try base.find(key, uid: uid, kind: kind)
+    }
+
+    func change(_ order: ChangeOrder, tally: Tally) throws(SpoolError) -> ChangeOutcome {
+        try base.change(order, tally: tally)
+    }
+
+    func define(queues: [String]) throws(SpoolError) -> [String: UInt16] { try base.define(queues: queues) }
+
+    func prune(
+        finishedBefore time: WallTime, jobsMax: Int, keysBefore keyTime: WallTime, tally: Tally
+    ) throws(SpoolError) -> Pruned {
+        try base.prune(finishedBefore: time, jobsMax: jobsMax, keysBefore: keyTime, tally: tally)
     }
 
     func reading() throws(SpoolError) -> any Reading { try base.reading() }

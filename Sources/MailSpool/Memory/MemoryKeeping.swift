@@ -14,24 +14,45 @@ package final class MemoryKeeping: Keeping, Sendable {
     /// Shared by the writer's and the reader's thread.
     private let store = Mutex(Store())
 
-    fileprivate struct Store {
+    struct Store {
         var jobs: [JobID: Kept] = [:]
         var finished: [JobID: JobRecord] = [:]
         var settings: [String: String] = [:]
+        var queues: [String: UInt16] = ["default": 0]
+        var keys: [KeyScope: Key] = [:]
         var tally = Tally()
         var lastID = JobID(raw: 0)
     }
 
-    fileprivate struct Kept {
+    struct Kept {
         var record: JobRecord
         var attemptsMax: Int
         var fates: [Fate]?
+        var key: KeyScope?
+        var resumesAt: WallTime?
+
+        var group: JobGroup { JobGroup(queue: record.queue, uid: record.uid, kind: record.kind) }
+    }
+
+    struct KeyScope: Hashable {
+        var uid: UInt32
+        var kind: UInt8
+        var name: [UInt8]
+    }
+
+    struct Key {
+        var job: JobID
+        var digest: [UInt8]
+        var finishedAt: WallTime?
+        var state = JobState.ready
     }
 
     package init() {}
 
     package var opened: OpenedSpool {
-        store.withLock { OpenedSpool(tally: $0.tally, lastID: $0.lastID, node: 0, settings: $0.settings) }
+        store.withLock {
+            OpenedSpool(tally: $0.tally, lastID: $0.lastID, node: 0, settings: $0.settings, queues: $0.queues)
+        }
     }
 
     package var storedBytes: @Sendable () -> Int { { 0 } }
@@ -51,18 +72,58 @@ package final class MemoryKeeping: Keeping, Sendable {
         }
     }
 
+    package func find(_ key: [UInt8], uid: UInt32, kind: UInt8) -> KnownKey? {
+        store.withLock { store in
+            guard let key = store.keys[KeyScope(uid: uid, kind: kind, name: key)] else { return nil }
+            let state = store.jobs[key.job]?.record.state ?? key.state
+            return KnownKey(job: Repeat(id: key.job, state: state), digest: key.digest)
+        }
+    }
+
+    package func change(_ order: ChangeOrder, tally: Tally) -> ChangeOutcome {
+        store.withLock { store in
+            var outcome = ChangeOutcome()
+            outcome.tally = tally
+            for id in order.ids { store.change(id, order, &outcome) }
+            store.tally = outcome.tally
+            return outcome
+        }
+    }
+
+    package func define(queues: [String]) -> [String: UInt16] {
+        store.withLock { store in
+            for name in queues where store.queues[name] == nil { store.queues[name] = UInt16(store.queues.count) }
+            return store.queues
+        }
+    }
+
+    package func recover(inHand: [JobID], at time: WallTime) -> Recovery {
+        store.withLock { store in
+            var recovery = Recovery()
+            for id in inHand { store.recover(id, time, &recovery) }
+            return recovery
+        }
+    }
+
     /// Jobs a call forgets at most.
     private static let pruneJobsMax = 2000
 
-    package func prune(finishedBefore time: WallTime, jobsMax: Int, tally: Tally) -> Int {
+    package func prune(
+        finishedBefore time: WallTime, jobsMax: Int, keysBefore keyTime: WallTime, tally: Tally
+    ) -> Pruned {
         store.withLock { store in
             let oldest = store.finished.values.sorted { $0.id < $1.id }
             let over = oldest.prefix(max(0, tally.finished - jobsMax))
             let old = oldest.dropFirst(over.count).filter { ($0.finishedAt ?? time) < time }
-            let pruned = (over + old).prefix(Self.pruneJobsMax)
-            for record in pruned { store.finished[record.id] = nil }
-            store.tally.finished -= pruned.count
-            return pruned.count
+            let gone = (over + old).prefix(Self.pruneJobsMax)
+            for record in gone { store.finished[record.id] = nil }
+            store.tally.finished -= gone.count
+            store.keys = store.keys.filter { ($0.value.finishedAt ?? keyTime) >= keyTime }
+            var pruned = Pruned()
+            pruned.jobs = gone.count
+            pruned.hasMore = gone.count == Self.pruneJobsMax
+            pruned.hasKeys = store.keys.values.contains { $0.finishedAt != nil }
+            return pruned
         }
     }
 
@@ -70,7 +131,7 @@ package final class MemoryKeeping: Keeping, Sendable {
 
     package func close() {}
 
-    fileprivate func read<Value: Sendable>(_ body: (borrowing Store) -> Value) -> Value { store.withLock { body($0) } }
+    func read<Value: Sendable>(_ body: (borrowing Store) -> Value) -> Value { store.withLock { body($0) } }
 }
 
 extension MemoryKeeping.Store {
@@ -79,9 +140,11 @@ extension MemoryKeeping.Store {
         let at = chunk.bytes.readerIndex + job.range.lowerBound
         let record = JobRecord(
             id: id, state: job.dueAt == nil ? .ready : .scheduled, kind: job.kind, priority: job.priority,
-            uid: chunk.uid, attempts: 0, dueAt: job.dueAt, expiresAt: job.expiresAt, finishedAt: nil,
+            uid: chunk.uid, queue: job.queue, attempts: 0, dueAt: job.dueAt, expiresAt: job.expiresAt, finishedAt: nil,
             body: chunk.bytes.getBytes(at: at, length: job.range.count) ?? [], history: [])
-        jobs[id] = MemoryKeeping.Kept(record: record, attemptsMax: job.attemptsMax)
+        let scope = job.key.map { MemoryKeeping.KeyScope(uid: chunk.uid, kind: job.kind, name: $0.name) }
+        jobs[id] = MemoryKeeping.Kept(record: record, attemptsMax: job.attemptsMax, key: scope)
+        if let scope, let key = job.key { keys[scope] = MemoryKeeping.Key(job: id, digest: key.digest) }
     }
 
     fileprivate mutating func settle(_ end: Settlement) {
@@ -89,87 +152,94 @@ extension MemoryKeeping.Store {
             jobs[end.id]?.record.state = end.state
             jobs[end.id]?.record.dueAt = end.dueAt
             jobs[end.id]?.record.attempts = end.attempts
+            jobs[end.id]?.record.crashes = 0
             jobs[end.id]?.record.history += end.history
             jobs[end.id]?.fates = end.fates
+            jobs[end.id]?.resumesAt = nil
             return
         }
-        let before = jobs.removeValue(forKey: end.id)?.record.history ?? []
-        finished[end.id] = JobRecord(
-            id: end.id, state: end.state, kind: end.kind, priority: UInt8(Limits.priorityDefault), uid: end.uid,
-            attempts: end.attempts, dueAt: nil, expiresAt: nil, finishedAt: end.endedAt, body: [],
-            history: before + end.history)
+        finish(end.id, end.state, attempts: end.attempts, at: end.endedAt, history: end.history)
+    }
+
+    private mutating func finish(_ id: JobID, _ state: JobState, attempts: Int, at time: WallTime, history: [UInt8]) {
+        guard let kept = jobs.removeValue(forKey: id) else { return }
+        let record = kept.record
+        finished[id] = JobRecord(
+            id: id, state: state, kind: record.kind, priority: UInt8(Limits.priorityDefault), uid: record.uid,
+            queue: record.queue, attempts: attempts, dueAt: nil, expiresAt: nil, finishedAt: time, body: [],
+            history: record.history + history)
+        finishKey(kept.key, state, at: time)
+    }
+
+    private mutating func finishKey(_ scope: MemoryKeeping.KeyScope?, _ state: JobState, at time: WallTime) {
+        guard let scope else { return }
+        keys[scope]?.finishedAt = time
+        keys[scope]?.state = state
+    }
+
+    fileprivate mutating func change(_ id: JobID, _ order: ChangeOrder, _ outcome: inout ChangeOutcome) {
+        guard let kept = jobs[id] else { return changeFinished(id, order, &outcome) }
+        guard order.change.applies(to: kept.record.state) else {
+            return outcome.unchanged.append((id, kept.record.state))
+        }
+        let job = ChangingJob(kept).changed(by: order)
+        let bytes = kept.record.body.count
+        outcome.tally.add(kept.record.state, jobs: -1, bytes: -bytes, in: kept.group)
+        if let state = job?.state { outcome.tally.add(state, jobs: 1, bytes: bytes, in: kept.group) }
+        outcome.changed.append(
+            ChangedJob(id: id, was: kept.record.state, state: job?.state, dueAt: job?.dueAt, group: kept.group))
+        if let job, !job.state.isFinal {
+            jobs[id]?.take(job, history: order.history)
+        } else if let job {
+            finish(id, job.state, attempts: kept.record.attempts, at: order.at, history: order.history)
+        } else {
+            jobs[id] = nil
+            finishKey(kept.key, kept.record.state, at: order.at)
+        }
+    }
+
+    private mutating func changeFinished(_ id: JobID, _ order: ChangeOrder, _ outcome: inout ChangeOutcome) {
+        guard let record = finished[id], order.change.applies(to: record.state) else {
+            return outcome.unchanged.append((id, finished[id]?.state))
+        }
+        finished[id] = nil
+        outcome.tally.finished -= 1
+        let group = JobGroup(queue: record.queue, uid: record.uid, kind: record.kind)
+        outcome.changed.append(ChangedJob(id: id, was: record.state, state: nil, group: group))
+    }
+
+    fileprivate mutating func recover(_ id: JobID, _ time: WallTime, _ recovery: inout Recovery) {
+        guard let kept = jobs[id], kept.record.state == .ready || kept.record.state == .scheduled else { return }
+        let was = kept.record.state
+        let isHeld = kept.record.crashes + 1 >= Limits.crashesMax
+        jobs[id]?.record.crashes += 1
+        jobs[id]?.record.state = isHeld ? .held : .scheduled
+        jobs[id]?.record.dueAt = isHeld ? nil : kept.record.dueAt ?? time
+        jobs[id]?.record.history += Array("{\"at\":\(time.milliseconds),\"event\":\"crashed\"}\n".utf8)
+        tally.add(was, jobs: -1, bytes: -kept.record.body.count, in: kept.group)
+        tally.add(isHeld ? .held : .scheduled, jobs: 1, bytes: kept.record.body.count, in: kept.group)
+        if isHeld { recovery.held.append(id) } else { recovery.again.append(id) }
     }
 }
 
-/// Questions to a `MemoryKeeping`: each looks at all jobs, which is fine for as many as a test has.
-private final class MemoryReading: Reading {
-    private let keeping: MemoryKeeping
-
-    init(_ keeping: MemoryKeeping) { self.keeping = keeping }
-
-    func ready(priority: UInt8, after: JobID, limit: Int, bytesMax: Int) -> [WaitingJob] {
-        let jobs = jobs { $0.state == .ready && $0.priority == priority && $0.id > after }
-        return Self.waiting(jobs.sorted { $0.record.id < $1.record.id }, limit, bytesMax)
-    }
-
-    func due(at time: WallTime, limit: Int, bytesMax: Int) -> [WaitingJob] {
-        let jobs = jobs { $0.state == .scheduled && ($0.dueAt ?? time) <= time }
-        return Self.waiting(jobs.sorted { Self.order($0.record) < Self.order($1.record) }, limit, bytesMax)
-    }
-
-    func dueCount(at time: WallTime, limit: Int) -> Int {
-        min(limit, jobs { $0.state == .scheduled && ($0.dueAt ?? time) <= time }.count)
-    }
-
-    func nextDue(after time: WallTime) -> WallTime? {
-        jobs { $0.state == .scheduled && ($0.dueAt ?? time) > time }.compactMap(\.record.dueAt).min()
-    }
-
-    func list(state: JobState?, at time: WallTime, after: JobID, limit: Int) -> [JobRecord] {
-        let all = keeping.read { $0.jobs.values.map(\.record) + $0.finished.values }
-        let records = all.filter { record in
-            let isDue = record.state == .scheduled && (record.dueAt ?? time) <= time
-            let stands = isDue ? JobState.ready : record.state
-            return record.id > after && (state == nil ? !record.state.isFinal : stands == state)
-        }
-        var bytes = 0
-        return records.sorted { $0.id < $1.id }.prefix(limit).prefix { record in
-            defer { bytes += record.body.count }
-            return bytes < Limits.listBytesMax
-        }
-    }
-
-    func show(_ id: JobID) -> JobRecord? {
-        keeping.read { $0.jobs[id]?.record ?? $0.finished[id] }
-    }
-
-    func close() {}
-
-    private func jobs(where matches: (JobRecord) -> Bool) -> [MemoryKeeping.Kept] {
-        keeping.read { store in store.jobs.values.filter { matches($0.record) } }
-    }
-
-    private static func order(_ record: JobRecord) -> (Int64, Int64) {
-        (record.dueAt?.milliseconds ?? 0, record.id.raw)
-    }
-
-    private static func waiting(_ jobs: [MemoryKeeping.Kept], _ limit: Int, _ bytesMax: Int) -> [WaitingJob] {
-        var bytes = 0
-        var result: [WaitingJob] = []
-        for job in jobs.prefix(limit) where result.isEmpty || bytes < bytesMax {
-            bytes += job.record.body.count
-            result.append(WaitingJob(job))
-        }
-        return result
-    }
-}
-
-extension WaitingJob {
-    fileprivate init(_ job: MemoryKeeping.Kept) {
-        let record = job.record
+extension ChangingJob {
+    fileprivate init(_ kept: MemoryKeeping.Kept) {
         self.init(
-            id: record.id, state: record.state, kind: record.kind, priority: record.priority, uid: record.uid,
-            attempts: record.attempts, attemptsMax: job.attemptsMax, expiresAt: record.expiresAt ?? record.id.time,
-            readyAt: record.dueAt ?? record.id.time, fates: job.fates, body: ByteBuffer(bytes: record.body))
+            state: kept.record.state, dueAt: kept.record.dueAt, resumesAt: kept.resumesAt,
+            expiresAt: kept.record.expiresAt ?? kept.record.id.time, attempts: kept.record.attempts,
+            crashes: kept.record.crashes, fates: kept.fates)
+    }
+}
+
+extension MemoryKeeping.Kept {
+    fileprivate mutating func take(_ job: ChangingJob, history: [UInt8]) {
+        record.state = job.state
+        record.dueAt = job.dueAt
+        record.expiresAt = job.expiresAt
+        record.attempts = job.attempts
+        record.crashes = job.crashes
+        record.history += history
+        fates = job.fates
+        resumesAt = job.resumesAt
     }
 }

@@ -4,49 +4,26 @@
 import Glibc
 import MailJob
 
-/// The kinds of this daemon and their numbers in the file, which outlive any order they are listed in.
-struct KindNumbers {
-    private(set) var numbers: [Int64] = []
-    private var indices: [Int64: UInt8] = [:]
-
-    /// Stands for a kind that is in the file and not in this daemon.
-    static let unknown: UInt8 = 255
-
-    init(_ kinds: [String], in database: Database) throws(SpoolError) {
-        let insert = try database.prepare("INSERT OR IGNORE INTO kinds (name) VALUES (?)")
-        let select = try database.prepare("SELECT number FROM kinds WHERE name = ?")
-        for (index, kind) in kinds.enumerated() {
-            insert.bind(kind, 1)
-            try insert.run()
-            select.bind(kind, 1)
-            guard try select.step() else { throw .failed(message: "kind \(kind) was not kept") }
-            numbers.append(select.integer(0))
-            indices[select.integer(0)] = UInt8(index)
-            select.reset()
-        }
-    }
-
-    func index(of number: Int64) -> UInt8 { indices[number] ?? Self.unknown }
-}
-
 /// The spool in one SQLite file: WAL, synchronous=FULL, one writer.
 ///
 /// https://sqlite.org/wal.html, https://sqlite.org/pragma.html#pragma_synchronous: FULL syncs the log at each commit,
 /// which is what "answered = on disk" rests on.
 package final class SQLiteKeeping: Keeping {
-    package let opened: OpenedSpool
+    package private(set) var opened: OpenedSpool
     private let lock: SpoolLock
     private let database: Database
     private let kinds: KindNumbers
+    private let lanes: LaneNumbers
+    /// The main lane's user is on disk, or there is none.
+    private var isMainKept: Bool
     private let begin: Statement
     private let commitStatement: Statement
     private let rollback: Statement
-    private let insert: Statement
-    private let putBack: Statement
-    private let finishFirst: Statement
-    private let finishLater: Statement
-    private let delete: Statement
-    private let writeTally: Statement
+    private let counts: SQLiteCounts
+    private let keys: SQLiteKeys
+    private let appends: SQLiteAppends
+    private let settlements: SQLiteSettlements
+    private let changes: SQLiteChanges
 
     /// - Parameter kinds: names of the daemon's kinds; `Submission.kind` is an index into it.
     package init(path: String, kinds: [String]) throws(SpoolError) {
@@ -57,59 +34,46 @@ package final class SQLiteKeeping: Keeping {
         try database.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF")
         try database.execute("PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -4096")
         self.kinds = try KindNumbers(kinds, in: database)
-        opened = try Self.find(in: database)
+        counts = try SQLiteCounts(database, kinds: self.kinds)
+        opened = try Self.find(in: database, counts)
+        let main = opened.settings[LaneNumbers.setting].flatMap { UInt32($0) }
+        lanes = LaneNumbers(mainUser: main)
+        isMainKept = main != nil
         begin = try database.prepare("BEGIN IMMEDIATE")
         commitStatement = try database.prepare("COMMIT")
         rollback = try database.prepare("ROLLBACK")
-        insert = try database.prepare(
-            """
-            INSERT INTO jobs (id, state, priority, kind, uid, due, expires, attempts_max, body)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-            """)
-        putBack = try database.prepare(
-            """
-            UPDATE jobs SET state = ?2, due = ?3, attempts = ?4, fates = ?5,
-            history = CAST(coalesce(history, x'') || ?6 AS BLOB) WHERE id = ?1
-            """)
-        finishFirst = try database.prepare("INSERT INTO finished VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
-        finishLater = try database.prepare(
-            """
-            INSERT INTO finished SELECT ?1, ?2, ?3, ?4, ?5, ?6, CAST(coalesce(history, x'') || ?7 AS BLOB)
-            FROM jobs WHERE id = ?1
-            """)
-        delete = try database.prepare("DELETE FROM jobs WHERE id = ?")
-        writeTally = try database.prepare(
-            """
-            UPDATE tally SET ready = ?, scheduled = ?, held = ?, failed = ?, finished = ?, bytes = ?, last_id = ?
-            """)
+        keys = try SQLiteKeys(database, kinds: self.kinds)
+        appends = try SQLiteAppends(database, kinds: self.kinds, lanes: lanes, keys: keys)
+        settlements = try SQLiteSettlements(database, kinds: self.kinds, keys: keys)
+        changes = try SQLiteChanges(database, kinds: self.kinds, keys: keys)
     }
 
-    private static func find(in database: Database) throws(SpoolError) -> OpenedSpool {
-        let row = try database.prepare("SELECT ready, scheduled, held, failed, finished, bytes, last_id FROM tally")
-        guard try row.step() else { throw .corrupt(message: "\(database.path): the tally is missing") }
-        var tally = Tally()
-        tally.ready = Int(row.integer(0))
-        tally.scheduled = Int(row.integer(1))
-        tally.held = Int(row.integer(2))
-        tally.failed = Int(row.integer(3))
-        tally.finished = Int(row.integer(4))
-        tally.bytes = Int(row.integer(5))
+    private static func find(in database: Database, _ counts: SQLiteCounts) throws(SpoolError) -> OpenedSpool {
+        let (tally, lastID) = try counts.read()
         var settings: [String: String] = [:]
         let pairs = try database.prepare("SELECT name, value FROM settings")
         while try pairs.step() { settings[pairs.text(0)] = pairs.text(1) }
         guard let node = settings["node"].flatMap({ Int64($0) }) else {
             throw .corrupt(message: "\(database.path): the node number is missing")
         }
-        return OpenedSpool(tally: tally, lastID: JobID(raw: row.integer(6)), node: node, settings: settings)
+        return OpenedSpool(
+            tally: tally, lastID: lastID, node: node, settings: settings, queues: try queues(in: database))
     }
 
-    @discardableResult
-    package func commit(_ batch: Batch) throws(SpoolError) -> Tally {
+    private static func queues(in database: Database) throws(SpoolError) -> [String: UInt16] {
+        var queues: [String: UInt16] = [:]
+        let rows = try database.prepare("SELECT name, number FROM queues")
+        while try rows.step() { queues[rows.text(0)] = UInt16(truncatingIfNeeded: rows.integer(1)) }
+        return queues
+    }
+
+    /// All of `body`, or nothing of it.
+    private func transaction<Value>(_ body: () throws(SpoolError) -> Value) throws(SpoolError) -> Value {
         try begin.run()
         do throws(SpoolError) {
-            let tally = try write(batch)
+            let value = try body()
             try commitStatement.run()
-            return tally
+            return value
         } catch {
             // A full disk may have rolled back by itself: https://sqlite.org/lang_transaction.html
             if database.isInTransaction { try? rollback.run() }
@@ -117,83 +81,30 @@ package final class SQLiteKeeping: Keeping {
         }
     }
 
-    private func write(_ batch: Batch) throws(SpoolError) -> Tally {
-        var tally = batch.tally
-        for chunk in batch.chunks { try append(chunk) }
-        for settlement in batch.settlements where try !settle(settlement) { tally.moveBack(settlement) }
-        for setting in batch.settings { try set(setting.name, setting.value) }
-        try write(tally, lastID: batch.lastID)
+    // MARK: Writing
+
+    @discardableResult
+    package func commit(_ batch: Batch) throws(SpoolError) -> Tally {
+        if !isMainKept { chooseMain(batch) }
+        let tally = try transaction { () throws(SpoolError) in try write(batch) }
+        isMainKept = isMainKept || lanes.main != nil
         return tally
     }
 
-    private func append(_ chunk: Chunk) throws(SpoolError) {
-        let result = chunk.bytes.withUnsafeReadableBytes { bytes in
-            Result<Void, SpoolError> { () throws(SpoolError) in
-                var id = chunk.firstID
-                for (index, job) in chunk.submissions.enumerated()
-                where chunk.refusals.isEmpty || chunk.refusals[index] == nil {
-                    try append(job, id, uid: chunk.uid, UnsafeRawBufferPointer(rebasing: bytes[job.range]))
-                    id = id.advanced(by: 1)
-                }
-            }
-        }
-        try result.get()
+    /// Whoever submits the first job of the usual kind is who most of them will come from.
+    private func chooseMain(_ batch: Batch) {
+        guard lanes.main == nil, let first = batch.chunks.first(where: { !$0.submissions.isEmpty }) else { return }
+        lanes.setMain(first.uid)
     }
 
-    private func append(
-        _ job: Submission, _ id: JobID, uid: UInt32, _ line: UnsafeRawBufferPointer
-    ) throws(SpoolError) {
-        insert.bind(id.raw, 1)
-        insert.bind(Int(job.dueAt == nil ? JobState.ready.rawValue : JobState.scheduled.rawValue), 2)
-        insert.bind(Int(job.priority), 3)
-        insert.bind(kinds.numbers[Int(job.kind)], 4)
-        insert.bind(Int(uid), 5)
-        insert.bind(job.dueAt, 6)
-        insert.bind(job.expiresAt, 7)
-        insert.bind(job.attemptsMax, 8)
-        insert.bindUnowned(line, 9)
-        try insert.run()
-    }
-
-    /// False where the job is not there any more.
-    private func settle(_ settlement: Settlement) throws(SpoolError) -> Bool {
-        guard settlement.state.isFinal else { return try putBack(settlement) }
-        // Only what is delivered at the first attempt has no history yet: an operator may cancel between two attempts,
-        // and a job that was put off may have been delivered in part.
-        let isFirst = settlement.state == .delivered && settlement.attempts <= 1 && settlement.was == .ready
-        if isFirst, try !remove(settlement.id) { return false }
-        let finish = isFirst ? finishFirst : finishLater
-        finish.bind(settlement.id.raw, 1)
-        finish.bind(Int(settlement.state.rawValue), 2)
-        finish.bind(kindNumber(settlement.kind), 3)
-        finish.bind(Int(settlement.uid), 4)
-        finish.bind(settlement.attempts, 5)
-        finish.bind(settlement.endedAt, 6)
-        finish.bind(settlement.history, 7)
-        try finish.run()
-        if isFirst { return true }
-        return try remove(settlement.id)
-    }
-
-    private func remove(_ id: JobID) throws(SpoolError) -> Bool {
-        delete.bind(id.raw, 1)
-        try delete.run()
-        return database.changes > 0
-    }
-
-    private func putBack(_ settlement: Settlement) throws(SpoolError) -> Bool {
-        putBack.bind(settlement.id.raw, 1)
-        putBack.bind(Int(settlement.state.rawValue), 2)
-        putBack.bind(settlement.dueAt, 3)
-        putBack.bind(settlement.attempts, 4)
-        if let fates = settlement.fates { putBack.bind(fates.map(\.rawValue), 5) } else { putBack.bindNull(5) }
-        putBack.bind(settlement.history, 6)
-        try putBack.run()
-        return database.changes > 0
-    }
-
-    private func kindNumber(_ kind: UInt8) -> Int64 {
-        Int(kind) < kinds.numbers.count ? kinds.numbers[Int(kind)] : -1
+    private func write(_ batch: Batch) throws(SpoolError) -> Tally {
+        var tally = batch.tally
+        if !isMainKept, let main = lanes.main { try set(LaneNumbers.setting, String(main.uid)) }
+        for chunk in batch.chunks { try appends.append(chunk) }
+        for settlement in batch.settlements where try !settlements.settle(settlement) { tally.moveBack(settlement) }
+        for setting in batch.settings { try set(setting.name, setting.value) }
+        try counts.write(tally, touched: batch.touched, lastID: batch.lastID)
+        return tally
     }
 
     private func set(_ name: String, _ value: String?) throws(SpoolError) {
@@ -208,46 +119,86 @@ package final class SQLiteKeeping: Keeping {
         try put.run()
     }
 
-    private func write(_ tally: Tally, lastID: JobID) throws(SpoolError) {
-        let values = [tally.ready, tally.scheduled, tally.held, tally.failed, tally.finished, tally.bytes]
-        for (index, value) in values.enumerated() { writeTally.bind(value, CInt(index + 1)) }
-        writeTally.bind(lastID.raw, 7)
-        try writeTally.run()
+    package func find(_ key: [UInt8], uid: UInt32, kind: UInt8) throws(SpoolError) -> KnownKey? {
+        try keys.find(key, uid: uid, kind: kind)
     }
+
+    package func change(_ order: ChangeOrder, tally: Tally) throws(SpoolError) -> ChangeOutcome {
+        try transaction { () throws(SpoolError) in
+            let outcome = try changes.change(order, tally)
+            try counts.write(outcome.tally, touched: Set(outcome.changed.map(\.group)))
+            return outcome
+        }
+    }
+
+    package func define(queues: [String]) throws(SpoolError) -> [String: UInt16] {
+        try transaction { () throws(SpoolError) in
+            let insert = try database.prepare("INSERT OR IGNORE INTO queues (name) VALUES (?)")
+            for queue in queues {
+                insert.bind(queue, 1)
+                try insert.run()
+            }
+        }
+        opened.queues = try Self.queues(in: database)
+        return opened.queues
+    }
+
+    package func recover(inHand: [JobID], at time: WallTime) throws(SpoolError) -> Recovery {
+        guard !inHand.isEmpty else { return Recovery() }
+        var tally = opened.tally
+        let history = Array("{\"at\":\(time.milliseconds),\"event\":\"crashed\"}\n".utf8)
+        let recovery = try transaction { () throws(SpoolError) in
+            let recovery = try changes.recover(inHand, at: time, history: history, &tally)
+            try counts.write(tally, touched: Set(tally.groups.keys))
+            return recovery
+        }
+        opened.tally = tally
+        return recovery
+    }
+
+    // MARK: Forgetting
 
     /// Rows a call forgets at most: a commit of a few milliseconds.
     private static let pruneRowsMax = 2000
 
-    package func prune(finishedBefore time: WallTime, jobsMax: Int, tally: Tally) throws(SpoolError) -> Int {
-        let over = min(max(0, tally.finished - jobsMax), Self.pruneRowsMax)
+    package func prune(
+        finishedBefore time: WallTime, jobsMax: Int, keysBefore keyTime: WallTime, tally: Tally
+    ) throws(SpoolError) -> Pruned {
+        try transaction { () throws(SpoolError) in
+            var pruned = Pruned()
+            pruned.jobs = try pruneFinished(before: time, over: tally.finished - jobsMax)
+            let keys = try keys.prune(finishedBefore: keyTime, limit: Self.pruneRowsMax, in: database)
+            pruned.hasMore = pruned.jobs >= Self.pruneRowsMax || keys >= Self.pruneRowsMax
+            pruned.hasKeys = try self.keys.hasFinished()
+            let count = try database.prepare("UPDATE tally SET finished = finished - ?")
+            count.bind(pruned.jobs, 1)
+            try count.run()
+            return pruned
+        }
+    }
+
+    private func pruneFinished(before time: WallTime, over: Int) throws(SpoolError) -> Int {
         var pruned = 0
-        try begin.run()
-        do throws(SpoolError) {
+        if over > 0 {
             let oldest = try database.prepare(
                 "DELETE FROM finished WHERE id IN (SELECT id FROM finished ORDER BY id LIMIT ?)")
-            oldest.bind(over, 1)
+            oldest.bind(min(over, Self.pruneRowsMax), 1)
             try oldest.run()
-            pruned = over == 0 ? 0 : database.changes
-            // A job ended after it was accepted: none with a later id can have ended before `time`.
-            let old = try database.prepare(
-                """
-                DELETE FROM finished WHERE id IN
-                (SELECT id FROM finished WHERE id < ? AND finished_at < ? ORDER BY id LIMIT \(Self.pruneRowsMax))
-                """)
-            old.bind(JobID.first(at: time, node: 0).raw, 1)
-            old.bind(time, 2)
-            try old.run()
-            pruned += database.changes
-            let count = try database.prepare("UPDATE tally SET finished = finished - ?")
-            count.bind(pruned, 1)
-            try count.run()
-            try commitStatement.run()
-        } catch {
-            if database.isInTransaction { try? rollback.run() }
-            throw error
+            pruned = database.changes
         }
-        return pruned
+        // A job ended after it was accepted: none with a later id can have ended before `time`.
+        let old = try database.prepare(
+            """
+            DELETE FROM finished WHERE id IN
+            (SELECT id FROM finished WHERE id < ? AND finished_at < ? ORDER BY id LIMIT \(Self.pruneRowsMax))
+            """)
+        old.bind(JobID.first(at: time, node: 0).raw, 1)
+        old.bind(time, 2)
+        try old.run()
+        return pruned + database.changes
     }
+
+    // MARK: The file
 
     package var storedBytes: @Sendable () -> Int {
         { [path = database.path] in
@@ -259,7 +210,7 @@ package final class SQLiteKeeping: Keeping {
     }
 
     package func reading() throws(SpoolError) -> any Reading {
-        try SQLiteReading(path: database.path, kinds: kinds)
+        try SQLiteReading(path: database.path, kinds: kinds, lanes: lanes)
     }
 
     package func close() {

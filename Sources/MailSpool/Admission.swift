@@ -1,0 +1,123 @@
+// maild, the mail-job daemon
+// SPDX-License-Identifier: Apache-2.0
+
+import MailJob
+
+/// Who gets in: gives every job of a batch its id, finds those that were there already, and says of the rest why there
+/// is no room. On the writer's thread.
+final class Admission {
+    private let keeping: any Keeping
+    private let node: Int64
+    /// Keys that this very batch brings, with the jobs they lead to.
+    private var fresh: [Scope: KnownKey] = [:]
+
+    private struct Scope: Hashable {
+        var uid: UInt32
+        var kind: UInt8
+        var name: [UInt8]
+    }
+
+    /// Jobs that were admitted one after the other and are counted together.
+    private struct Run {
+        var group: JobGroup
+        var state: JobState
+        var jobs = 0
+        var bytes = 0
+    }
+
+    init(_ keeping: any Keeping, node: Int64) {
+        self.keeping = keeping
+        self.node = node
+    }
+
+    /// Returns how many jobs are to be written.
+    func admit(_ batch: inout Batch, limits: SpoolLimits, now: WallTime) throws(SpoolError) -> Int {
+        fresh.removeAll(keepingCapacity: true)
+        var rows = 0
+        var next = max(batch.lastID.advanced(by: 1), JobID.first(at: now, node: node))
+        for chunk in batch.chunks {
+            chunk.firstID = next
+            let kept = try admit(chunk, &batch, limits, first: next)
+            rows += kept
+            next = next.advanced(by: kept)
+        }
+        if rows > 0 { batch.lastID = next.advanced(by: -1) }
+        return rows
+    }
+
+    private func admit(
+        _ chunk: Chunk, _ batch: inout Batch, _ limits: SpoolLimits, first: JobID
+    ) throws(SpoolError) -> Int {
+        var kept = 0
+        var run: Run?
+        for (index, job) in chunk.submissions.enumerated() {
+            if let key = job.key, try isKnown(key, job, index, chunk) { continue }
+            let pending = (jobs: run?.jobs ?? 0, bytes: run?.bytes ?? 0)
+            if let refusal = Self.refusal(job, batch.tally, pending, limits) {
+                chunk.refusals[index] = refusal
+                continue
+            }
+            if let key = job.key { remember(key, job, chunk, first.advanced(by: kept)) }
+            kept += 1
+            Self.count(job, chunk.uid, &run, &batch)
+        }
+        if let run { Self.close(run, &batch) }
+        return kept
+    }
+
+    private static func refusal(
+        _ job: Submission, _ tally: Tally, _ pending: (jobs: Int, bytes: Int), _ limits: SpoolLimits
+    ) -> SpoolError? {
+        let jobs = tally.jobs + pending.jobs
+        let bytes = tally.bytes + pending.bytes
+        if jobs >= limits.jobsMax { return .full(message: "the spool holds \(jobs) jobs, its limit") }
+        if bytes + job.range.count > limits.bytesMax {
+            return .full(message: "the spool holds \(bytes) of at most \(limits.bytesMax) bytes")
+        }
+        return nil
+    }
+
+    // MARK: Counting
+
+    /// A dictionary is asked once for a run of jobs that are alike, and not for each.
+    private static func count(_ job: Submission, _ uid: UInt32, _ run: inout Run?, _ batch: inout Batch) {
+        let state = job.dueAt == nil ? JobState.ready : .scheduled
+        if let open = run, open.state != state || open.group.kind != job.kind || open.group.queue != job.queue {
+            close(open, &batch)
+            run = nil
+        }
+        if run == nil { run = Run(group: JobGroup(queue: job.queue, uid: uid, kind: job.kind), state: state) }
+        run?.jobs += 1
+        run?.bytes += job.range.count
+    }
+
+    private static func close(_ run: Run, _ batch: inout Batch) {
+        batch.tally.add(run.state, jobs: run.jobs, bytes: run.bytes, in: run.group)
+        batch.touched.insert(run.group)
+    }
+
+    // MARK: Keys
+
+    /// True where the key leads to a job already; the chunk is told which, or that it is another submission's.
+    private func isKnown(
+        _ key: IdempotencyKey, _ job: Submission, _ index: Int, _ chunk: Chunk
+    ) throws(SpoolError) -> Bool {
+        let scope = Scope(uid: chunk.uid, kind: job.kind, name: key.name)
+        var known = fresh[scope]
+        if known == nil { known = try keeping.find(key.name, uid: chunk.uid, kind: job.kind) }
+        guard let known else { return false }
+        if known.digest == key.digest {
+            chunk.repeats[index] = known.job
+        } else {
+            chunk.refusals[index] = .conflict(
+                message: "was used for another submission, which became job \(known.job.id)")
+        }
+        return true
+    }
+
+    private func remember(_ key: IdempotencyKey, _ job: Submission, _ chunk: Chunk, _ id: JobID) {
+        let state = job.dueAt == nil ? JobState.ready : .scheduled
+        fresh[Scope(uid: chunk.uid, kind: job.kind, name: key.name)] = KnownKey(
+            job: Repeat(id: id, state: state), digest: key.digest)
+    }
+}
