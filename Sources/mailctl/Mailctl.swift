@@ -26,7 +26,7 @@ struct Mailctl: ParsableCommand {
         version: Version.text,
         subcommands: [
             Submit.self, Status.self, Scale.self, List.self, Show.self, Relays.self, Pause.self, Resume.self,
-            Reload.self, VersionCommand.self,
+            Reload.self, Doctor.self, UnitFailed.self, VersionCommand.self,
         ])
 
     /// In place of the library's own: our failures carry their exit status, and a closed pipe says nothing.
