@@ -51,5 +51,5 @@ deb: ## build the Debian packages into dist/
 	scripts/build-deb
 
 clean: ## remove everything that was built; keeps .maild-run, which may hold mail
-	rm -rf .build .build-deb .venv dist
+	rm -rf .build .build-deb .venv .servers dist
 	@$(MAKE) --no-print-directory -C Benchmarks clean

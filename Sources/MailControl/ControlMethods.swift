@@ -56,6 +56,7 @@ struct ControlMethods: Sendable {
         case "List": try list(call, answer)
         case "Show": try show(call, answer)
         case "Relays": try relays(call, answer)
+        case "Check": try check(call, answer)
         case "Reload": try reload(call, answer)
         default: throw .methodNotFound(call.method)
         }

@@ -14,28 +14,23 @@ struct Letterhead {
     var lastReply: String?
     var attempts: [AttemptRecord]
 
-    init(_ record: JobRecord) {
+    /// - Parameter schema: nil where the job's kind is not of this daemon.
+    init(_ record: JobRecord, _ schema: (any JobSchema)?) {
         attempts = AttemptRecord.parse(record.history)
-        if record.body.isEmpty { readHistory() } else { readLine(record.body) }
+        if record.body.isEmpty { readHistory() } else { readLine(record.body, schema) }
         if let last = attempts.last?.fates.last(where: { $0.verdict != "delivered" }) ?? attempts.last?.fates.last {
             let parts = [String(last.reply.code), last.reply.enhanced, last.reply.text]
             lastReply = parts.filter { !$0.isEmpty }.joined(separator: " ")
         }
     }
 
-    private mutating func readLine(_ line: [UInt8]) {
+    private mutating func readLine(_ line: [UInt8], _ schema: (any JobSchema)?) {
         guard let json = try? JSONValue(parsing: line) else { return }
-        let envelope = json["envelope"]
-        sender = envelope?["from"]?.string ?? json["from"]?.string
-        recipients = addresses(envelope?["to"])
-        if recipients.isEmpty { recipients = ["to", "cc", "bcc"].flatMap { addresses(json[$0]) } }
-        subject = json["subject"]?.string
+        let heading = schema?.heading(json) ?? JobHeading()
+        sender = heading.sender
+        recipients = heading.recipients
+        subject = heading.subject
         ref = json["ref"]?.string
-    }
-
-    private func addresses(_ value: JSONValue?) -> [String] {
-        if let one = value?.string { return [one] }
-        return value?.array?.compactMap(\.string) ?? []
     }
 
     private mutating func readHistory() {

@@ -83,11 +83,12 @@ extension ControlMethods {
     }
 
     private func summary(_ record: JobRecord, _ running: Set<JobID>) -> JSONObject {
-        let letter = Letterhead(record)
+        let schema = subject.schema(record.kind)
+        let letter = Letterhead(record, schema)
         var object: JSONObject = [
             "id": .string(record.id.description),
             "state": .string(state(record, running).name),
-            "kind": .string(Int(record.kind) < subject.kinds.count ? subject.kinds[Int(record.kind)] : "unknown"),
+            "kind": .string(schema?.type ?? "unknown"),
             "priority": JSONValue(Int(record.priority)),
             "accepted_at": .string(record.id.time.rfc3339),
             "attempts": JSONValue(record.attempts),
@@ -109,7 +110,7 @@ extension ControlMethods {
     }
 
     private func details(_ record: JobRecord, _ running: Set<JobID>) -> JSONObject {
-        let letter = Letterhead(record)
+        let letter = Letterhead(record, subject.schema(record.kind))
         var object: JSONObject = [
             "job": .object(summary(record, running)), "history": .array(letter.attempts.map(attempt)),
         ]

@@ -19,7 +19,7 @@ package final class Intake: @unchecked Sendable {
     private let spool: Spool
     private let clock: any Clock
     let events: Events
-    private let schemas: [any JobSchema]
+    private var schemas: [any JobSchema]
     private(set) var settings: IntakeSettings
     private var reader: JobReader
     private var budget: ReadingBudget
@@ -49,9 +49,10 @@ package final class Intake: @unchecked Sendable {
     /// Open connections; may be asked on any thread.
     package var connections: Int { connectionCount.load(ordering: .relaxed) }
 
-    /// For lines and connections that begin from now on.
-    package func apply(_ settings: IntakeSettings) {
+    /// For lines and connections that begin from now on. The schemas are of the same kinds in the same order.
+    package func apply(_ settings: IntakeSettings, schemas: [any JobSchema]) {
         loop.assertInEventLoop()
+        self.schemas = schemas
         self.settings = settings
         reader = JobReader(schemas: schemas, limits: settings.jobLimits)
         renewBudget()

@@ -19,8 +19,10 @@ package final class Events: Sendable {
     /// As `started` was told; empty before.
     private let startedVersion = Mutex("")
     private let hidesAddresses = Atomic(false)
+    package let failures = RecentFailures()
     let refusedLines = Throttle()
     let clientRefusedLines = Throttle()
+    let awayLines = Throttle()
 
     /// - Parameters:
     ///   - kinds: names of the job kinds, for the `type` label. At least one.

@@ -116,6 +116,7 @@ extension Events {
             metrics.jobs.completed[kind][outcome].add()
             metrics.jobs.endToEnd[kind][outcome].observe(endToEndSeconds)
         }
+        if state == .failed || state == .expired { remember(job, kind: kind, relay: relay, verdicts) }
         let ending = JobEnding(state, verdicts)
         journal.write(ending.priority) { line in
             line.tell(ending, of: job, verdicts, relay, showing: showsAddresses)

@@ -43,6 +43,7 @@ package enum ControlInterface {
         # at: RFC 3339 start of the attempt.
         type Attempt (at: string, seconds: float, relay: string, peer: ?string, tls: ?string, fates: []Fate)
 
+        # to: the recipients; of a webhook its server or hook, of an exec its program. from: of e-mail alone.
         type JobSummary (
           id: string,
           state: string,
@@ -92,6 +93,23 @@ package enum ControlInterface {
         # The next hops that mail may take, as Status has them.
         method Relays() -> (relays: []Relay)
 
+        # One step of a check: connect, greeting, hello (EHLO or LHLO), tls or login. text: what the server said, or what is
+        # wrong.
+        type Finding (step: string, ok: bool, text: string)
+
+        # Connects to a relay of the configuration as mail would, encrypts and logs in, says goodbye and sends nothing. The steps
+        # are told in the order in which they were taken; one that fails is the last. extensions: what the server offered at last.
+        method Check(relay: string) -> (
+          name: string,
+          transport: string,
+          address: string,
+          peer: ?string,
+          ok: bool,
+          tls: ?string,
+          extensions: []string,
+          findings: []Finding
+        )
+
         # Everything known of one job, finished ones included as long as history is kept.
         method Show(id: string) -> (job: JobSummary, expires_at: ?string, finished_at: ?string, subject: ?string, history: []Attempt)
 
@@ -99,6 +117,7 @@ package enum ControlInterface {
         method Reload() -> (changed: []string, restart_needed: []string)
 
         error NoSuchJob (id: string)
+        error NoSuchRelay (relay: string)
         error ReloadFailed (message: string)
         # The spool could not answer; message says why.
         error SpoolFailed (message: string)

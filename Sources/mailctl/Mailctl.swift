@@ -17,15 +17,15 @@ struct Mailctl: ParsableCommand {
         abstract: "Submit jobs to maild, see its queue and steer it.",
         discussion: """
             Exit status: 0 done; 64 wrong usage; 65 a job or an id was refused; 66 no such file; 69 maild is not \
-            there; 70 our bug; 74 reading or writing failed; 75 try again later; 76 maild and mailctl do not \
-            understand each other; 77 no permission; 78 the configuration is wrong.
+            there, or a relay; 70 our bug; 74 reading or writing failed; 75 try again later; 76 maild and mailctl do not \
+            understand each other; 77 no permission, or a login refused; 78 the configuration is wrong.
 
             MAILD_SUBMIT_SOCKET and MAILD_CONTROL_SOCKET name the sockets where the options do not. NO_COLOR turns \
             colours off.
             """,
         version: Version.text,
         subcommands: [
-            Submit.self, Status.self, Scale.self, List.self, Show.self, Relays.self, Pause.self, Resume.self,
+            Submit.self, Status.self, Scale.self, List.self, Show.self, Relays.self, Check.self, Pause.self, Resume.self,
             Reload.self, Doctor.self, UnitFailed.self, VersionCommand.self,
         ])
 

@@ -13,6 +13,7 @@ struct ComposedEmail {
     /// All recipients, each once, in the order of the job: envelope, or To, Cc and Bcc.
     var recipients: [String]
     var message: ComposedMessage
+    var dsn: DSNRequest?
     var ref: String?
 
     /// - Parameters:
@@ -31,6 +32,7 @@ struct ComposedEmail {
         sender = try Self.address(fields.envelopeFrom ?? fields.from)
         recipients = try Self.recipients(fields)
         ref = fields.ref
+        dsn = fields.dsn
         if let raw = fields.raw {
             message = try MessageComposer.pass(raw: raw, date: job.time, messageID: messageID)
         } else {

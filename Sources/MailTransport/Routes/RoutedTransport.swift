@@ -154,12 +154,3 @@ extension RoutedTransport: RelayHouse {
         for other in gates where other !== gate && other.inHand > other.inFlight { other.pump() }
     }
 }
-
-extension Mail {
-    /// The same message for some of the recipients.
-    fileprivate func part(_ chosen: [Int]) -> Mail {
-        Mail(
-            job: job, sender: sender, recipients: chosen.map { recipients[$0] }, message: message,
-            needs8BitMIME: needs8BitMIME)
-    }
-}

@@ -12,14 +12,18 @@ import MailWire
 /// Calls to the operators' socket, one after the other (Varlink: docs/protocol.md § Control).
 struct ControlClient: ~Copyable {
     /// maild answers in milliseconds; what takes longer is stuck.
-    private static let answerSecondsMax = 30.0
+    private static let answerSecondsUsual = 30.0
     /// A page of 1,000 jobs with 1,000 recipients each.
     private static let answerBytesMax = 256 << 20
 
     private let stream: UnixStream
+    private let answerSecondsMax: Double
     private var replies = Framer.varlink(bytesMax: Self.answerBytesMax)
 
-    init(_ options: CommonOptions) throws(Failure) { stream = try options.connect(to: .control) }
+    init(_ options: CommonOptions, answerSecondsMax: Double = Self.answerSecondsUsual) throws(Failure) {
+        self.answerSecondsMax = answerSecondsMax
+        stream = try options.connect(to: .control)
+    }
 
     /// A method of maild's own interface, without the interface's name.
     mutating func call(_ method: String, _ parameters: JSONObject = [:]) throws(Failure) -> JSONValue {
@@ -78,8 +82,8 @@ struct ControlClient: ~Copyable {
     }
 
     private func wait(for events: Int32) throws(Failure) {
-        if !stream.wait(for: events, seconds: Self.answerSecondsMax) {
-            throw Failure(.tryAgain, "maild did not answer within \(Int(Self.answerSecondsMax)) s")
+        if !stream.wait(for: events, seconds: answerSecondsMax) {
+            throw Failure(.tryAgain, "maild did not answer within \(Int(answerSecondsMax)) s")
         }
     }
 }
