@@ -20,8 +20,8 @@ enum ConfigurationKeys {
         "relay": [
             "host", "port", "connections_max", "messages_per_connection_max", "idle_seconds_max", "messages_per_second",
             "tls", "tls_roots", "tls_certificate", "tls_key", "user", "password_file", "password_credential",
-            "token_file", "token_credential", "auth", "protocol", "socket", "ignore_extensions",
-            "token_file", "token_credential", "auth", "oauth_token_url", "oauth_client_id",
+            "token_file", "token_credential", "auth", "protocol", "socket", "ignore_extensions", "oauth_token_url",
+            "oauth_client_id",
             "oauth_client_secret_file", "oauth_client_secret_credential", "oauth_refresh_token_file",
             "oauth_refresh_token_credential", "oauth_scope", "oauth_tls_roots",
         ],

@@ -15,7 +15,7 @@ EXPOSURE_MAX = "12"  # tenths
 @pytest.fixture
 def units(tmp_path):
     """The units in a directory of their own, with programs that exist here in place of the installed ones."""
-    for unit in [*UNITS.glob("*.service"), *UNITS.glob("*.socket")]:
+    for unit in [*UNITS.glob("*.service"), *UNITS.rglob("*.socket")]:
         text = unit.read_text()
         for program in ["/usr/sbin/maild", "/usr/bin/mailctl"]:
             text = text.replace(f"={program}", f"={shutil.which('true')}")

@@ -12,8 +12,8 @@ struct UnitFailed: ParsableCommand {
               [Unit]
               OnFailure=maild-unit-failed@%n.service
 
-            The recipient is that of --to, of MAILD_UNIT_FAILED_TO (systemctl edit maild-unit-failed@.service), or root \
-            of this machine.
+            The recipient is that of --to, of MAILD_UNIT_FAILED_TO (systemctl edit maild-unit-failed@.service), \
+            that of root in /etc/aliases, or root of this machine.
             """)
 
     @Argument(help: "The unit that failed.") var unit: String
@@ -32,13 +32,19 @@ struct UnitFailed: ParsableCommand {
         let sender = from ?? Environment.value("MAILD_UNIT_FAILED_FROM") ?? root
         var recipients = to
         if recipients.isEmpty {
-            recipients = Environment.value("MAILD_UNIT_FAILED_TO").map { Self.addresses($0) } ?? [root]
+            recipients = Environment.value("MAILD_UNIT_FAILED_TO").map { Self.addresses($0) } ?? Self.root(root)
         }
         let job = failure.job(from: sender, to: recipients).json
         let stream = try common.connect(to: .submit)
         var pipeline = Pipeline(stream, .job(job), SubmissionReport(isSingle: true, isJSON: common.json))
         let status = try pipeline.run()
         if status != .done { throw Failure(status, nil) }
+    }
+
+    /// Whom /etc/aliases names for root, else root of this machine.
+    private static func root(_ address: String) -> [String] {
+        let aliases = LocalUser.aliases()
+        return aliases.has("root") ? aliases.resolve("root") : [address]
     }
 
     /// Several are separated by commas or blanks.

@@ -42,7 +42,7 @@ extension UnitFailure {
     }
 
     private static func journal(_ unit: String, _ invocation: String, _ count: Int) -> [String] {
-        let arguments = ["journalctl", "--no-pager", "--quiet", "-b", "-o", "short-iso", "-n", "\(count)"]
+        let arguments = ["journalctl", "--no-pager", "--quiet", "-o", "short-iso", "-n", "\(count)"]
         // The unit's own lines of that run, and systemd's about it.
         let run = ["_SYSTEMD_INVOCATION_ID=\(invocation)", "+", "INVOCATION_ID=\(invocation)"]
         let program = Program(arguments: arguments + (invocation.isEmpty ? ["-u", unit] : run))
