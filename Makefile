@@ -28,7 +28,7 @@ test: tidy ## everything that tests the project; installs what it needs
 	@scripts/install-deps build run test
 	$(BUILD) --build-tests
 	swift test -c release --skip-build --disable-xctest
-	.venv/bin/python -m pytest -q Tests/System
+	.venv/bin/python -m pytest -q -rs Tests/System
 
 tidy: ## the habits of CONTRIBUTING.md: headers, lengths, forbidden calls, links, format
 	@scripts/install-deps build tidy

@@ -7,6 +7,7 @@ import MailIntake
 import MailJob
 import MailSpool
 import MailTelemetry
+import MailTransport
 import MailWire
 import NIOCore
 import NIOPosix
