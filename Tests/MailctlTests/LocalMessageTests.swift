@@ -50,7 +50,8 @@ import mailctl
             ("a (c, (d) e) , b", ["a", "b"], "a@d (c, (d) e) , b@d"), ("a @ x", ["a@x"], "a @ x"),
             ("\"a b\"@x", ["\"a b\"@x"], "\"a b\"@x"), ("<@r,@s:a@x>", ["a@x"], "<@r,@s:a@x>"), ("<>", [], "<>"),
             ("list:;", [], "list:;"), ("", [], ""), ("a@[192.0.2.1]", ["a@[192.0.2.1]"], "a@[192.0.2.1]"),
-            ("two words", ["two words"], "two words"), ("(only", [], "(only"), ("<a", ["a"], "<a@d"),
+            ("two words", ["two words"], "two words"), ("a@b c", ["a@b c"], "a@b c"), ("(only", [], "(only"),
+            ("<a", ["a"], "<a@d"),
         ])
     func addresses(value: String, found: [String], qualified: String) {
         let field = AddressField(Array(value.utf8))

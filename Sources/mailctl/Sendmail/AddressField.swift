@@ -125,8 +125,12 @@ package struct AddressField {
     private mutating func endBareElement() {
         guard let last = words.last else { return }
         let hasDomain = words.contains { $0.count == 1 && bytes[$0.lowerBound] == UInt8(ascii: "@") }
-        // Two words without an `@` are no address; they stay apart, so that maild's complaint shows them.
-        let text = words.map { String(decoding: bytes[$0], as: UTF8.self) }.joined(separator: hasDomain ? "" : " ")
+        // RFC 5322 §4.4 lets blanks stand beside `@` and dots. Other words are no address together: they stay apart, so
+        // that maild's complaint shows them, and nobody gets mail by a slip.
+        let text = words.map { String(decoding: bytes[$0], as: UTF8.self) }.reduce("") { text, word in
+            let isJoined = text.isEmpty || "@.".contains(text.last ?? "@") || "@.".contains(word.first ?? "@")
+            return text + (isJoined ? "" : " ") + word
+        }
         addresses.append(Address(text: text, hasDomain: hasDomain, end: last.upperBound))
     }
 
