@@ -25,9 +25,8 @@ struct Mailctl: ParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            Submit.self, Status.self, Scale.self, List.self, Show.self, Relays.self, Check.self, Pause.self,
-            Resume.self,
-            Reload.self, Doctor.self, UnitFailed.self, VersionCommand.self,
+            Submit.self, Status.self, Top.self, Scale.self, List.self, Show.self, Relays.self, Check.self, Pause.self,
+            Resume.self, Reload.self, Doctor.self, UnitFailed.self, VersionCommand.self,
         ])
 
     /// In place of the library's own: our failures carry their exit status, and a closed pipe says nothing.
