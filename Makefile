@@ -28,7 +28,7 @@ test: tidy ## everything that tests the project; installs what it needs
 	@scripts/install-deps build run test
 	$(BUILD) --build-tests
 	swift test -c release --skip-build --disable-xctest
-	.venv/bin/python -m pytest -q Tests/System
+	.venv/bin/python -m pytest -q -rs Tests/System
 
 tidy: ## the habits of CONTRIBUTING.md: headers, lengths, forbidden calls, links, format
 	@scripts/install-deps build tidy
@@ -45,10 +45,11 @@ bench: ## measure accepts, deliveries and idling beside SQLite alone (about ten 
 	@$(MAKE) --no-print-directory -C Benchmarks
 	Benchmarks/run
 
-deb: ## build the Debian package (not there yet: fails and says so)
-	@echo 'make deb: the Debian package does not exist yet; run maild from .build/release meanwhile.' >&2
-	@exit 1
+deb: ## build the Debian packages into dist/
+	@scripts/install-deps build deb
+	@$(BUILD)
+	scripts/build-deb
 
 clean: ## remove everything that was built; keeps .maild-run, which may hold mail
-	rm -rf .build .venv .servers
+	rm -rf .build .build-deb .venv .servers dist
 	@$(MAKE) --no-print-directory -C Benchmarks clean

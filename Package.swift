@@ -13,8 +13,8 @@ let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+func room(_ name: String, _ dependencies: [Target.Dependency] = [], _ further: [SwiftSetting] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings + further)
 }
 
 /// - Parameter exclude: what the tests read by themselves, beside their sources.
@@ -74,12 +74,14 @@ let package = Package(
         room(
             "MailControl",
             ["MailJob", "MailWire", "MailSpool", "MailTransport", "MailDispatch", "MailTelemetry", nioCore, nioPosix]),
+        // TOMLKit brings Foundation along: without this, `text.contains("x")` would be Foundation's, and 45 MB of it
+        // would have to be linked into the package for that one word.
         room(
             "MailDaemon",
             [
                 "MailJob", "MailWire", "MailMessage", "MailSpool", "MailTransport", "MailDispatch", "MailIntake",
                 "MailControl", "MailTelemetry", "Exposition", "Systemd", "DNS", nioCore, nioPosix, tomlKit,
-            ]),
+            ], [.enableUpcomingFeature("MemberImportVisibility")]),
         .executableTarget(name: "maild", dependencies: ["MailDaemon", argumentParser], swiftSettings: settings),
         .executableTarget(
             name: "mailctl", dependencies: ["MailJob", "MailWire", argumentParser], swiftSettings: settings),

@@ -13,6 +13,8 @@ package struct Configuration: Equatable, Sendable {
     package var hostname: String
     package var workers = Limits.workersDefault
     package var logLevel = LogLevel.info
+    /// False: the log has only the domain of an address.
+    package var logAddresses = true
     /// Name of the relay that takes what no route takes; nil where the file does not say.
     package var defaultRelay: String?
     package var drainSecondsMax = Double(Limits.drainSecondsMax)

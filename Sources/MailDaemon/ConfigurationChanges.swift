@@ -1,6 +1,7 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import MailMessage
 import MailTransport
 
 extension Configuration {
@@ -25,6 +26,7 @@ extension Configuration {
             ("hostname", hostname),
             ("workers", "\(workers)"),
             ("log_level", logLevel.rawValue),
+            ("log_addresses", "\(logAddresses)"),
             ("default_relay", defaultRelay ?? ""),
             ("drain_seconds_max", "\(drainSecondsMax)"),
             ("sockets.submit", sockets.submit),

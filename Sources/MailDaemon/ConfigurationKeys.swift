@@ -7,7 +7,7 @@ enum ConfigurationKeys {
     /// the like, under `route` and `dkim` those of each `[[route]]` and `[[dkim]]`, under `webhook.NAME` and
     /// `exec.NAME` those of the tables below.
     static let tables: [String: [String]] = [
-        "": ["hostname", "workers", "log_level", "default_relay", "drain_seconds_max"],
+        "": ["hostname", "workers", "log_level", "log_addresses", "default_relay", "drain_seconds_max"],
         "sockets": ["submit", "control", "metrics"],
         "spool": ["path", "jobs_max", "bytes_max", "history_seconds", "history_jobs_max"],
         "limits": [
@@ -21,8 +21,8 @@ enum ConfigurationKeys {
         "relay": [
             "host", "port", "connections_max", "messages_per_connection_max", "idle_seconds_max", "messages_per_second",
             "tls", "tls_roots", "tls_certificate", "tls_key", "user", "password_file", "password_credential",
-            "token_file", "token_credential", "auth", "protocol", "socket", "ignore_extensions",
-            "oauth_token_url", "oauth_client_id",
+            "token_file", "token_credential", "auth", "protocol", "socket", "ignore_extensions", "oauth_token_url",
+            "oauth_client_id",
             "oauth_client_secret_file", "oauth_client_secret_credential", "oauth_refresh_token_file",
             "oauth_refresh_token_credential", "oauth_key_file", "oauth_key_credential", "oauth_scope",
             "oauth_tls_roots", "mx", "connections_per_domain_max", "private_addresses",

@@ -36,6 +36,7 @@ extension Configuration {
         try reader.read(["workers"], into: &workers, Ranges.workers)
         let levels = LogLevel.allCases.map(\.rawValue).joined(separator: ", ")
         try reader.read(["log_level"], into: &logLevel, wanted: "one of \(levels)") { LogLevel(rawValue: $0) }
+        try reader.read(["log_addresses"], into: &logAddresses)
         try reader.read(["drain_seconds_max"], into: &drainSecondsMax, 0...Ranges.hour)
     }
 

@@ -3,6 +3,7 @@
 
 import Glibc
 import MailJob
+import MailTelemetry
 import Systemd
 
 /// Why the daemon did not start, or what it says as it leaves; `status` by sysexits(3).
@@ -20,6 +21,20 @@ package struct DaemonFailure: Error, CustomStringConvertible {
 
     /// EX_IOERR: the spool cannot be opened.
     static func spool(_ message: String) -> DaemonFailure { DaemonFailure(status: 74, description: message) }
+}
+
+extension DaemonFailure {
+    /// To the journal with level and catalog entry where standard error leads there, else as one plain line.
+    package func tell() {
+        guard JournalStream.isStandardError else {
+            let text = "maild: \(description)\n"
+            _ = write(STDERR_FILENO, text, text.utf8.count)
+            return
+        }
+        let journal = Journal(identifier: "maild", fieldPrefix: "MAILD_")
+        Events.startFailed(description, in: journal)
+        journal.flush()
+    }
 }
 
 /// The boot story, and the way down.

@@ -2,9 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailDispatch
+import MailIntake
 import MailJob
+import MailSpool
 import MailTelemetry
 import MailTransport
+import Synchronization
 
 /// The numbers of one moment, for a scrape. On the delivery loop, where the dispatcher's own are at hand.
 struct DaemonGauges: GaugeSource {

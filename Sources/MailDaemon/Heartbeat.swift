@@ -5,6 +5,7 @@ import MailDispatch
 import MailJob
 import MailSpool
 import MailTelemetry
+import MailTransport
 import NIOCore
 import Synchronization
 import Systemd

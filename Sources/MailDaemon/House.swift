@@ -7,6 +7,8 @@ import MailIntake
 import MailJob
 import MailSpool
 import MailTelemetry
+import MailTransport
+import MailWire
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -55,6 +57,7 @@ final class House: @unchecked Sendable {
         events = Events(
             kinds: Kinds.types(configuration), journal: journal, workerLabel: configuration.metrics.workerLabel,
             apps: Apps(configuration.apps), clock: clock)
+        events.showsAddresses = configuration.logAddresses
         group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         front = group.next()
         delivery = group.next()

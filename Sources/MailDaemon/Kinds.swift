@@ -59,8 +59,8 @@ struct Kinds {
         _ configuration: Configuration, _ vault: TokenVault, on loop: any EventLoop, events: Events
     ) throws(DaemonFailure) -> any MailTransport {
         let used = configuration.usedRelays
+        let folder = MaildirFolder(path: configuration.maildir.path, host: configuration.hostname)
         guard !used.isEmpty else {
-            let folder = MaildirFolder(path: configuration.maildir.path, host: configuration.hostname)
             let maildir = MaildirTransport(name: "maildir", folder: folder, loop: loop)
             do throws(MaildirError) {
                 try maildir.prepare()
@@ -81,7 +81,8 @@ struct Kinds {
             }
             relays.append(RoutedRelay(relay, messagesPerSecond: settings.messagesPerSecond, observer: observer))
         }
-        return RoutedTransport(relays, table: configuration.routeTable, loop: loop)
+        let routes = RoutedTransport(relays, table: configuration.routeTable, loop: loop)
+        return LocalDelivery(beside: routes) { MaildirTransport(name: "maildir", folder: folder, loop: loop) }
     }
 
     private static func smtpRelay(

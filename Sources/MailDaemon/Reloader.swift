@@ -66,6 +66,7 @@ final class Reloader: Sendable {
         house.configuration = new
         house.tlsStamps = stamps
         house.events.journal.level = Priority(new.logLevel)
+        house.events.showsAddresses = new.logAddresses
         house.spool?.limits = SpoolLimits(new)
         house.events.apps.replace(new.apps)
         let house = house

@@ -5,6 +5,14 @@ import Systemd
 
 /// What happens to the daemon as a whole.
 extension Events {
+    /// There will be no daemon: `message` says what is wrong, and there are no metrics yet to tell of it.
+    package static func startFailed(_ message: String, in journal: Journal) {
+        journal.write(.error) { line in
+            line.message(message)
+            line.identify(EventID.startFailed)
+        }
+    }
+
     /// The configuration is read.
     package func started(version: String) {
         self.version = version

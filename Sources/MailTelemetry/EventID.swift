@@ -30,6 +30,7 @@ enum EventID {
     static let breakerOpened: StaticString = "bb5554e77fb1437ca303d3c1eb44602d"
     static let breakerProbes: StaticString = "ab9d269c3dbc4cdba6e14d2b3742ce3f"
     static let breakerClosed: StaticString = "89c0f7a14784444a900276c8af5c1491"
+    static let startFailed: StaticString = "0c3f6f0c8d1e4a57b6c2a4f1d9e07b35"
     static let kindAway: StaticString = "cf8ef13749dd4f69b754584c08db5c33"
     static let kindBack: StaticString = "84a809957c9e40cc82e46b05a88bb1ec"
     static let tokenFetched: StaticString = "08e115a02a084e92a08ad793863ce264"

@@ -20,6 +20,7 @@ package final class Events: Sendable {
     let clock: any Clock
     /// As `started` was told; empty before.
     private let startedVersion = Mutex("")
+    private let hidesAddresses = Atomic(false)
     package let failures = RecentFailures()
     let refusedLines = Throttle()
     let clientRefusedLines = Throttle()
@@ -45,6 +46,12 @@ package final class Events: Sendable {
 
     /// The app's handle; the same for the same name. For new connections and reloads: takes a lock.
     package func appHandle(_ name: String) -> AppHandle { metrics.apps.handle(name, isShown: !apps.isEmpty) }
+
+    /// False: of an address the log has only the domain. May be changed at any time.
+    package var showsAddresses: Bool {
+        get { !hidesAddresses.load(ordering: .relaxed) }
+        set { hidesAddresses.store(!newValue, ordering: .relaxed) }
+    }
 
     var version: String {
         get { startedVersion.withLock { $0 } }

@@ -61,7 +61,8 @@ extension JournalLine {
 
     /// `0G2Q5X7J1C0A4 deferred: b@example.com by main: 451 4.7.1 Come back later`
     mutating func tell(
-        _ ending: JobEnding, of job: JobID, _ verdicts: [(recipient: String, verdict: Verdict)], _ relay: String
+        _ ending: JobEnding, of job: JobID, _ verdicts: [(recipient: String, verdict: Verdict)], _ relay: String,
+        showing addresses: Bool
     ) {
         message("")
         add(job)
@@ -72,7 +73,7 @@ extension JournalLine {
         for entry in verdicts where ending.concerns(entry.verdict) {
             if count < Self.recipientsMax {
                 add(count == 0 ? ": " : ", ")
-                add(entry.recipient)
+                add(addresses ? entry.recipient : HiddenAddresses.text(entry.recipient))
             }
             if count == 0 { first = entry.verdict.reply }
             count += 1
@@ -85,10 +86,10 @@ extension JournalLine {
         add(" by ")
         add(relay)
         add(": ")
-        add(first)
+        add(first, showing: addresses)
     }
 
-    private mutating func add(_ reply: Reply) {
+    private mutating func add(_ reply: Reply, showing addresses: Bool) {
         // Code 0 stands where no server spoke.
         if reply.code > 0 {
             add(reply.code)
@@ -96,6 +97,6 @@ extension JournalLine {
         }
         add(reply.enhanced)
         if !reply.enhanced.isEmpty && !reply.text.isEmpty { add(" ") }
-        add(reply.text)
+        add(addresses ? reply.text : HiddenAddresses.text(reply.text))
     }
 }

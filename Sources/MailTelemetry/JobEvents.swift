@@ -125,7 +125,7 @@ extension Events {
         if state == .failed || state == .expired { remember(job, kind: kind, relay: relay, verdicts) }
         let ending = JobEnding(state, verdicts)
         journal.write(ending.priority) { line in
-            line.tell(ending, of: job, verdicts, relay)
+            line.tell(ending, of: job, verdicts, relay, showing: showsAddresses)
             line.identify(ending.id)
             line.field("JOB", job)
             line.field("KIND", kinds[kind])

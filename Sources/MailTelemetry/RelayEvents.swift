@@ -21,6 +21,7 @@ extension Events {
             line.message("client refused: ")
             line.add(reason)
             line.identify(EventID.clientRefused)
+            line.field("REASON", reason)
             line.addHeld(held)
         }
     }

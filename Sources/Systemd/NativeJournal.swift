@@ -34,7 +34,7 @@ package struct NativeJournal: JournalSink {
 
 /// Whether journald reads what we write to standard error (systemd.exec(5), `$JOURNAL_STREAM`).
 package enum JournalStream {
-    static var isStandardError: Bool {
+    package static var isStandardError: Bool {
         guard let value = getenv("JOURNAL_STREAM") else { return false }
         return matches(String(cString: value), descriptor: 2)
     }

@@ -26,17 +26,22 @@ struct Mailctl: ParsableCommand {
         version: Version.text,
         subcommands: [
             Submit.self, Status.self, Top.self, Scale.self, List.self, Show.self, Relays.self, Check.self, Pause.self,
-            Resume.self, Reload.self, VersionCommand.self,
+            Resume.self, Reload.self, Doctor.self, UnitFailed.self, VersionCommand.self,
         ])
 
     /// In place of the library's own: our failures carry their exit status, and a closed pipe says nothing.
     static func main() {
         signal(SIGPIPE, SIG_IGN)
+        let name = Sendmail.calledName(CommandLine.arguments.first ?? "")
         do {
-            var command = try parseAsRoot()
-            try command.run()
+            if let name {
+                try Sendmail(name: name, Array(CommandLine.arguments.dropFirst())).run()
+            } else {
+                var command = try parseAsRoot()
+                try command.run()
+            }
         } catch let failure as Failure {
-            if let message = failure.message { StandardError.write("mailctl: \(message)\n") }
+            if let message = failure.message { StandardError.write("\(name ?? "mailctl"): \(message)\n") }
             failure.status.endProgram()
         } catch {
             exit(withError: error)

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
-import Glibc
 import MailDaemon
 import MailJob
 
@@ -26,8 +25,7 @@ struct Maild: ParsableCommand {
             if let checkConfig { return try Daemon(configurationPath: checkConfig, stateDirectory: state).check() }
             try Daemon(configurationPath: config, stateDirectory: state).run()
         } catch {
-            let text = "maild: \(error)\n"
-            _ = write(STDERR_FILENO, text, text.utf8.count)
+            error.tell()
             throw ExitCode(error.status)
         }
     }

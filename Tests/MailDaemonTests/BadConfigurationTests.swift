@@ -28,6 +28,7 @@ private let wrongTypes: [BadKey] = [
     BadKey("hostname = 1", 1, "hostname", "must be a string, not an integer"),
     BadKey("\nworkers = '8'", 2, "workers", "must be an integer, not a string"),
     BadKey("workers = 8.0", 1, "workers", "must be an integer, not a floating-point number"),
+    BadKey("log_addresses = 'no'", 1, "log_addresses", "must be true or false"),
     BadKey("log_level = true", 1, "log_level", "must be a string"),
     BadKey("default_relay = []", 1, "default_relay", "must be a string, not an array"),
     BadKey("drain_seconds_max = '20'", 1, "drain_seconds_max", "must be a number, not a string"),

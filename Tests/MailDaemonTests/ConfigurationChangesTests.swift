@@ -20,6 +20,7 @@ struct ConfigurationChangesTests {
         "each key is told by its name",
         arguments: [
             ("hostname = 'a.example'", "hostname"), ("workers = 3", "workers"), ("log_level = 'debug'", "log_level"),
+            ("log_addresses = false", "log_addresses"),
             ("drain_seconds_max = 1", "drain_seconds_max"), ("[spool]\njobs_max = 1", "spool.jobs_max"),
             ("[spool]\nbytes_max = 1048576", "spool.bytes_max"),
             ("[spool]\nhistory_seconds = 1", "spool.history_seconds"),

@@ -29,6 +29,7 @@ private let goodKeys: [GoodKey] = [
     GoodKey("log_level = 'error'") { $0.logLevel == .error && $0.logLevel.priority == 3 },
     GoodKey("log_level = 'warning'") { $0.logLevel == .warning && $0.logLevel.priority == 4 },
     GoodKey("log_level = 'notice'") { $0.logLevel == .notice && $0.logLevel.priority == 5 },
+    GoodKey("log_addresses = false") { !$0.logAddresses },
     GoodKey("log_level = 'debug'") { $0.logLevel == .debug && $0.logLevel.priority == 7 },
     GoodKey("drain_seconds_max = 0") { $0.drainSecondsMax == 0 },
     GoodKey("drain_seconds_max = 1.5") { $0.drainSecondsMax == 1.5 },

@@ -82,6 +82,31 @@ import Testing
         #expect(line?.fields["RELAY"] == nil)
     }
 
+    @Test("without addresses the log has the recipient's domain, and replies are searched for addresses too")
+    func hiddenAddresses() {
+        let stage = Stage()
+        stage.events.showsAddresses = false
+        stage.events.settled(
+            job: Self.job, kind: 0, state: .failed, attempts: 1, endToEndSeconds: 1,
+            verdicts: [("ann@example.com", .rejected(Reply(550, "5.1.1", "<ann@example.com>: no such user")))],
+            relay: "main")
+        #expect(
+            stage.lines.first?.message
+                == "\(Self.job) failed: *@example.com by main: 550 5.1.1 <*@example.com>: no such user")
+    }
+
+    @Test(
+        "an address is cut wherever it stands in a text",
+        arguments: [
+            ("ann@example.com", "*@example.com"), ("<a.b+c@x.example>,d@y", "<*@x.example>,*@y"),
+            ("\"ann \\\" lee\"@x.example is full", "*@x.example is full"), ("jörg@x.example", "*@x.example"),
+            ("to:ann@x", "to:*@x"), ("at @ nine", "at @ nine"), ("no address", "no address"), ("", ""),
+            ("a@b@c", "*@*@c"), ("x\"@y", "*@y"),
+        ])
+    func cutAddresses(text: String, hidden: String) {
+        #expect(HiddenAddresses.text(text) == hidden)
+    }
+
     @Test("at level warning a delivered job is counted and not told")
     func quiet() {
         let stage = Stage(level: .warning)

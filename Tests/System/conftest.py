@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every test may ask for."""
 
+import os
 from contextlib import contextmanager
 
 import pytest
+from box import Box, obstacle, reset
 from maild import Maild
+from packages import build
 from postfix import Postfix
 from smtp_judge import SMTPJudge
 
@@ -79,3 +82,44 @@ def postfix():
         yield server.start()
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory):
+    """{name: file} of the built packages."""
+    return build(tmp_path_factory.mktemp("packages"))
+
+
+@pytest.fixture(scope="session")
+def boxes():
+    """Makes booted Debians, `boxes("a")`; all are gone with the session. Fails in CI, and skips elsewhere, where none
+    can be booted."""
+    reason = obstacle()
+    if reason:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    made = {}
+
+    def make(name):
+        if name not in made:
+            made[name] = Box(f"maild-{os.getpid()}-{name}").boot("--fresh")
+        return made[name]
+
+    yield make
+    for box in made.values():
+        box.stop("--crash", "--purge")
+
+
+@pytest.fixture(scope="session")
+def installed(boxes, packages):
+    """A box with the package in it, for tests that leave it as they found it."""
+    box = boxes("installed")
+    box.install(packages["maild"])
+    return box
+
+
+@pytest.fixture
+def box(installed):
+    """The installed one, with its own configuration, no drop-ins and an empty queue."""
+    reset(installed)
+    yield installed
+    print("--- the end of the journal:", installed.journal("-n", 60), sep="\n")

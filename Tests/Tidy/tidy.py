@@ -20,6 +20,7 @@ HEADER = "maild, the mail-job daemon"
 LICENCE = "SPDX-License-Identifier: Apache-2.0"
 CODE_SUFFIXES = {".swift", ".py", ".c", ".h", ".sh"}
 VERBATIM = {"LICENSE"}
+MAKEFILES = {"Makefile", "rules"}
 DATA_SUFFIXES = {".json", ".resolved", ".eml", ".txt", ".ndjson", ".smtp"}
 
 # (pattern, what to say, where it is forbidden). They see code without comments and strings.
@@ -78,7 +79,7 @@ def check_lines(name, text):
     for number, line in enumerate(lines, 1):
         if line != line.rstrip():
             yield number, "trailing white space"
-        if "\t" in line and Path(name).name != "Makefile":
+        if "\t" in line and Path(name).name not in MAKEFILES:
             yield number, "a tab"
     yield from check_line_length(name, text)
 
