@@ -5,6 +5,7 @@ import DNS
 import MailControl
 import MailDispatch
 import MailIntake
+import MailJob
 import MailMessage
 import MailSpool
 import MailTelemetry
