@@ -25,7 +25,7 @@ struct Mailctl: ParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            Submit.self, Status.self, Scale.self, List.self, Show.self, Relays.self, Check.self, Pause.self,
+            Submit.self, Status.self, Top.self, Scale.self, List.self, Show.self, Relays.self, Check.self, Pause.self,
             Resume.self, Reload.self, VersionCommand.self,
         ])
 
