@@ -290,7 +290,9 @@ extension SMTPConnection {
     }
 
     private func begin(_ context: ChannelHandlerContext) {
-        peer = socket ?? context.remoteAddress.flatMap { address in
+        peer =
+            socket
+            ?? context.remoteAddress.flatMap { address in
                 address.ipAddress.map {
                     $0.contains(":") ? "[\($0)]:\(address.port ?? 0)" : "\($0):\(address.port ?? 0)"
                 }
