@@ -67,7 +67,7 @@ def test_a_thousand_domains_and_another_thousand_need_no_more_memory(stage):
 
     after_one = thousand(0)
     after_two = thousand(1000)
-    # 2.5 kB each for a domain, its host and the jobs' history; a leak of a connection's buffers would be ten times that.
+    # Some 3 kB each for a domain, its host and the job's history; a connection's buffers would be ten times that.
     assert after_two - after_one < 8_000, (after_one, after_two)
     assert stage.direct["destinations"] == 2000 and stage.direct["connections"] <= 64
     assert max(server.open for server in servers) <= 64

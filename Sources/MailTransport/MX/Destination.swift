@@ -27,6 +27,7 @@ final class Destination {
     private var isLookingUp = false
     /// Since when nobody was given a mail although there was one; nil while sessions come about.
     private var soughtSince: Double?
+    private var putOffAt = -Double.infinity
 
     init(_ domain: String, of house: MXTransport) {
         self.domain = domain
@@ -38,6 +39,8 @@ final class Destination {
     var isIdle: Bool { line.isEmpty && inFlight == 0 && walks == 0 && !isLookingUp }
     var hasLine: Bool { !line.isEmpty }
     var isAway: Bool { breaker.state != .closed }
+    /// It was given more than it takes, in these seconds.
+    func isCrowded(at now: Double) -> Bool { now - putOffAt < 2 }
     func waiting(at now: Double) -> Int { line.count + room.count(at: now) }
 
     func awayReport(at now: Double) -> AwayDestination {
@@ -82,23 +85,24 @@ final class Destination {
         inFlight < limit(at: now) && throttle.wait(inFlight: inFlight, at: now) == 0
     }
 
-    /// Comes again behind those that were put off before it, a little faster than mail goes.
+    /// Comes again behind those that were put off before it.
     private func putOff(_ haul: Haul, after seconds: Double) {
         let now = house.now
-        let rate = min(WaitingRoom.returnsMax, max(Self.returnsMin, 2 * pace.lastSecond(at: now)))
+        putOffAt = now
+        // Its mail must not come slower than it goes; all crowded domains together bring no more rows than one relay.
+        let rate = max(WaitingRoom.returnsMax / Double(house.crowdedCount(at: now)), 2 * pace.lastSecond(at: now))
         let wait = room.next(notBefore: now + seconds, rate: rate, at: now) - now
         let cause = Reply(451, "4.4.5", "\(domain) has as much mail under way as it is given at a time")
         haul.putOff(cause, relay: house.name, seconds: wait, isOutage: false)
     }
 
-    /// Returns a second: a burst to a fast domain is not held up, and the rows written for a slow one stay few.
-    private static let returnsMin = 20.0
     private static let breathSeconds = 0.5
 
     // MARK: Sessions
 
     /// Gives away what can go, and sees to it that the rest can go soon.
     func advance() {
+        settleProbe()
         let now = house.now
         guard !line.isEmpty else { return }
         house.watch(self)
@@ -108,6 +112,12 @@ final class Destination {
             give(haul, to: host)
         }
         seek(exchange, at: now)
+    }
+
+    /// A probe that found nothing out, because its mail was sent away meanwhile: the next mail is one again.
+    private func settleProbe() {
+        guard breaker.state == .halfOpen, isIdle, let cause = breaker.cause else { return }
+        breaker.failed(cause, wasProbe: true, at: house.now, chance: house.chance())
     }
 
     /// A host whose open session has nothing to do.
@@ -159,6 +169,7 @@ final class Destination {
         walks -= 1
         guard walks == 0, !line.isEmpty || breaker.state == .halfOpen || !causes.isEmpty else { return }
         if house.isClosing { return clearLine(seconds: MXTransport.closingSeconds) }
+        if hasSession { return crowded() }
         // RFC 7504 §3: 521 in place of a greeting says that the host takes no mail, now or later.
         if let first = causes.first, causes.allSatisfy({ $0.code == 521 }) {
             soughtSince = nil
@@ -170,6 +181,16 @@ final class Destination {
             return stall(Reply(451, "4.4.1", "no network: \(cause.text)"))
         }
         fail(cause)
+    }
+
+    private var hasSession: Bool {
+        inFlight > 0 || exchange?.exchangers.contains { house.hasIdle($0.host) } ?? false
+    }
+
+    /// Its servers take mail over the sessions there are, and want no more of them.
+    private func crowded() {
+        let now = house.now
+        throttle.throttled(sentAt: now, inFlight: inFlight + 1, at: now)
     }
 
     /// The domain is away: everybody's attempt is over.
@@ -263,6 +284,7 @@ final class Destination {
             makeRoom(first, waited: now - first.since)
         }
         advance()
+        settleProbe()
     }
 
     /// The longer a session is sought, the later the mail looks for it again.

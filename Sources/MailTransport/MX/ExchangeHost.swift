@@ -72,7 +72,8 @@ final class ExchangeHost {
         relay.rouse()
         relay.knock { [self] cause in
             if let cause, goesClear(relay, cause) { return knock(done: done) }
-            if cause == nil { cameBack() } else { isGone() }
+            // While it keeps sessions with us it only has no room for one more.
+            if cause == nil { cameBack() } else if relay.sessionCount == 0 { isGone() }
             done(cause)
         }
     }
@@ -90,13 +91,13 @@ final class ExchangeHost {
     }
 
     /// RFC 5321 §4.5.4.1: hosts that were not reached are remembered.
-    func isGone() {
+    private func isGone() {
         let seconds = min(Self.awaySecondsMax, Self.awaySeconds * Double(1 << min(failures, 5)))
         if !isAway(at: loop.seconds) { failures += 1 }
         awayUntil = loop.seconds + seconds
     }
 
-    func cameBack() {
+    private func cameBack() {
         failures = 0
         awayUntil = -.infinity
     }

@@ -27,6 +27,8 @@ package final class MXTransport: MailTransport {
     private var ticker: Scheduled<Void>?
     private var closers: [() -> Void] = []
     private var generator = SystemRandomNumberGenerator()
+    private var crowded = 0
+    private var crowdedAt = -Double.infinity
     private var delivered = 0
     private var deferred = 0
     private var rejected = 0
@@ -153,6 +155,15 @@ extension MXTransport {
 
     /// Half of the workers or more wait for us.
     var isPressed: Bool { mailsInHand > workers / 2 }
+
+    /// Domains that have more mail than they take, this one included; counted once a second.
+    func crowdedCount(at now: Double) -> Int {
+        if now - crowdedAt >= 1 {
+            crowdedAt = now
+            crowded = destinations.values.count { $0.isCrowded(at: now) }
+        }
+        return max(1, crowded)
+    }
 
     func find(_ domain: String, done: @escaping (ExchangeSearch.Step) -> Void) {
         let search = ExchangeSearch(

@@ -76,7 +76,9 @@ package final class SMTPRelay: MailTransport, SMTPConnectionOwner {
         for _ in 0..<rack.idleCount { rack.idle?.quit() }
     }
 
+    /// Those being opened included.
     var connectionCount: Int { connections.count }
+    var sessionCount: Int { connections.count - openingCount }
     var hasIdle: Bool { rack.idle != nil }
 
     package var report: TransportReport {

@@ -113,6 +113,40 @@ struct MXTransportTests {
         #expect(coast.held.count == 1, "the one in line went at once")
     }
 
+    @Test("a server that takes no more connections keeps those it has, and its domain is not away")
+    func crowded() {
+        let coast = Coast(workers: 32)
+        coast.exchanges = ["d.example": ["a.host"]]
+        coast.holding = ["a.host"]
+        let first = [coast.send("x@d.example"), coast.send("x@d.example")]
+        coast.doors = ["a.host": .refused]
+        let others = [coast.send("x@d.example"), coast.send("x@d.example")]
+        #expect(coast.report.awayDestinations.isEmpty)
+        coast.holding = []
+        coast.answerHeld()
+        coast.run(seconds: 30)
+        for job in first { #expect(coast.verdicts(job) == ["delivered 250"]) }
+        for job in others { #expect([["delivered 250"], ["waits"]].contains(coast.verdicts(job))) }
+        #expect(coast.verdicts(coast.send("x@d.example")) == ["delivered 250"])
+    }
+
+    @Test("a probe whose mail makes room leaves the domain to the next probe")
+    func lostProbe() {
+        let coast = Coast(workers: 1)
+        coast.exchanges = ["d.example": ["a.host"]]
+        coast.doors = ["a.host": .refused]
+        #expect(coast.verdicts(coast.send("x@d.example")) == ["deferred 451"])
+        coast.run(seconds: 1.5)
+        coast.doors = ["a.host": .silent]
+        let probe = coast.send("x@d.example")
+        coast.run(seconds: 3)
+        #expect(coast.verdicts(probe) == ["waits"])
+        coast.doors = [:]
+        coast.release("a.host", opening: false)
+        coast.run(seconds: 10)
+        #expect(coast.verdicts(coast.send("x@d.example")) == ["delivered 250"])
+    }
+
     @Test("one domain never takes all workers", arguments: [1, 2, 4, 8])
     func share(workers: Int) {
         let coast = Coast(workers: workers, perDomain: 100)
