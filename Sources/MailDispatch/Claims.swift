@@ -115,18 +115,22 @@ extension Dispatcher {
 }
 
 extension WaitingJob {
-    /// A job straight from its submission. A small body is copied, so that it does not hold a whole read's buffer.
+    /// A job straight from its submission. A small body is copied, so that it does not hold a whole read's buffer; a
+    /// large one is left on disk.
     init(_ job: Submission, _ id: JobID, of chunk: Chunk) {
         let at = chunk.bytes.readerIndex + job.range.lowerBound
-        let body =
-            job.range.count < 16_384
-            ? ByteBuffer(bytes: chunk.bytes.viewBytes(at: at, length: job.range.count) ?? ByteBufferView(ByteBuffer()))
-            : chunk.bytes.getSlice(at: at, length: job.range.count) ?? ByteBuffer()
+        let length = job.range.count
+        let body: ByteBuffer? =
+            switch length {
+            case (Limits.largeBodyBytes + 1)...: nil
+            case 16_384... where length > chunk.bytes.readableBytes / 2: chunk.bytes.getSlice(at: at, length: length)
+            default: chunk.bytes.viewBytes(at: at, length: length).map { ByteBuffer(bytes: $0) }
+            }
         self.init(
             id: id, state: .ready, kind: job.kind, priority: job.priority, uid: chunk.uid, queue: job.queue,
             attempts: 0,
             attemptsMax: job.attemptsMax, expiresAt: job.expiresAt, readyAt: id.time, fates: nil,
-            isKeyed: job.key != nil, body: body)
+            isKeyed: job.key != nil, body: body ?? ByteBuffer(), length: length)
     }
 }
 

@@ -53,6 +53,8 @@ package final class Dispatcher: @unchecked Sendable {
     private var unsettled = 0
     /// When the deferred ones among these are due: noted once a read can find them.
     private var unsettledDue: [JobID: WallTime] = [:]
+    /// Lines of large jobs in the workers' hands.
+    private var largeBytes = 0
     private var whenIdle: ((_ givenBack: Int) -> Void)?
     private var drainTimer: Scheduled<Void>?
     var dueTimer: Scheduled<Void>?
@@ -101,7 +103,7 @@ package final class Dispatcher: @unchecked Sendable {
         guard !isPumping else { return }
         isPumping = true
         defer { isPumping = false }
-        while canBegin, let job = window.next() { begin(job) }
+        while canBegin, let job = window.next(room: largeRoom) { begin(job) }
         readReady()
         tickEnds()
     }
@@ -109,6 +111,8 @@ package final class Dispatcher: @unchecked Sendable {
     private var canBegin: Bool {
         pool.hasFree && !isPaused && !isDraining && unsettled < Self.unsettledMax && spool != nil
     }
+
+    private var largeRoom: Int { largeBytes == 0 ? .max : max(0, Limits.largeInHandBytesMax - largeBytes) }
 
     private func begin(_ job: WaitingJob) {
         let now = clock.now()
@@ -118,10 +122,36 @@ package final class Dispatcher: @unchecked Sendable {
         events.attemptBegan(worker: number, kind: Int(job.kind))
         if job.attempts == 0 { events.queueWait(seconds: now.seconds(since: job.readyAt)) }
         let began = clock.monotonic()
-        let work = Work(job: job.id, body: job.body, fates: job.fates, attempt: job.attempts + 1)
+        if job.isLarge { largeBytes += job.length }
         guard Int(job.kind) < kinds.count else { return end(job, number, unknownKind(job), now, began) }
-        kinds[Int(job.kind)].run(work) { [self] result in end(job, number, result, now, began) }
+        guard job.isLarge, let spool else { return run(job, number, job.body, now, began) }
+        spool.ask { [self] reading in
+            let result = Result { () throws(SpoolError) in try reading.body(job.id) }
+            loop.execute { [self] in fetched(result, job, number, now, began) }
+        }
     }
+
+    private func run(_ job: WaitingJob, _ number: Int, _ body: ByteBuffer, _ began: WallTime, _ start: Double) {
+        let work = Work(job: job.id, body: body, fates: job.fates, attempt: job.attempts + 1)
+        kinds[Int(job.kind)].run(work) { [self] result in end(job, number, result, began, start) }
+    }
+
+    private func fetched(
+        _ result: Result<ByteBuffer?, SpoolError>, _ job: WaitingJob, _ number: Int, _ began: WallTime, _ start: Double
+    ) {
+        switch result {
+        case .success(let body?): return run(job, number, body, began, start)
+        case .success(nil): events.spoolFailed("the line of job \(job.id) is not there")
+        case .failure(let error): events.spoolFailed(error.message)
+        }
+        var result = WorkResult(fates: job.fates ?? [.open], tried: [], relay: "maild")
+        let cause = Reply(451, "4.3.0", "the spool could not be read")
+        result.putOff = PutOff(relay: "maild", cause: cause, seconds: Self.unreadSeconds, recipients: [])
+        end(job, number, result, began, start)
+    }
+
+    /// A broken disk must not be hammered.
+    private static let unreadSeconds = 5.0
 
     private func end(_ job: WaitingJob, _ number: Int, _ result: WorkResult, _ began: WallTime, _ start: Double) {
         loop.preconditionInEventLoop()
@@ -129,6 +159,7 @@ package final class Dispatcher: @unchecked Sendable {
         let stop = clock.monotonic()
         pool.end(number, now: stop)
         inHand?.end(number)
+        if job.isLarge { largeBytes -= job.length }
         window.ended(job)
         let judgement = Judgement(
             job, result, now: now, retry: settings.retry, chance: Double.random(in: 0..<1))
@@ -225,7 +256,8 @@ package final class Dispatcher: @unchecked Sendable {
             let job = chunk.submissions[index]
             if let due = job.dueAt { return noteDue(due) }
             let lane = Lane(priority: job.priority, queue: job.queue, uid: chunk.uid)
-            guard window.admits(id, lane, length: job.range.count) else { return }
+            let held = job.range.count > Limits.largeBodyBytes ? 0 : job.range.count
+            guard window.admits(id, lane, length: held) else { return }
             window.add(WaitingJob(job, id, of: chunk))
         }
     }

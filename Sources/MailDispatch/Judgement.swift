@@ -71,7 +71,7 @@ extension Settlement {
             id: job.id, was: job.state, state: judgement.state, dueAt: judgement.dueAt, endedAt: now, kind: job.kind,
             uid: job.uid, queue: job.queue, isKeyed: job.isKeyed, attempts: judgement.attempts,
             fates: judgement.state.isFinal ? nil : result.fates,
-            history: history, bytes: job.body.readableBytes)
+            history: history, bytes: job.length)
     }
 
     /// A job whose time ran out while it waited: expired where no attempt was ever made, else a dead letter.
@@ -79,6 +79,6 @@ extension Settlement {
         self.init(
             id: job.id, was: job.state, state: job.attempts == 0 ? .expired : .failed, endedAt: now, kind: job.kind,
             uid: job.uid, queue: job.queue, isKeyed: job.isKeyed, attempts: job.attempts, fates: job.fates, history: [],
-            bytes: job.body.readableBytes)
+            bytes: job.length)
     }
 }

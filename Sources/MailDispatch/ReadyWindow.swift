@@ -66,13 +66,24 @@ package struct ReadyWindow {
     }
 
     /// The next job, whose queue is busy with it until `ended`; nil where none may run.
-    package mutating func next() -> WaitingJob? {
-        guard count > 0, let number = turns.next() else { return nil }
+    /// - Parameter room: bytes that a large job may have. Where the one whose turn it is must wait for room, no other
+    ///   large one is begun before it, but small ones are.
+    package mutating func next(room: Int = .max) -> WaitingJob? {
+        guard count > 0, let number = turn(room) else { return nil }
         guard let job = lanes[number].take() else { return nil }
         count -= 1
         bytes -= job.body.readableBytes
         if lanes[number].count == 0 { leave(number) }
         return job
+    }
+
+    private mutating func turn(_ room: Int) -> Int? {
+        guard room < .max, let upcoming = turns.upcoming else { return turns.next() }
+        if let head = lanes[upcoming].head, head.isLarge, head.length > room {
+            let isSmall = lanes.map { $0.head?.isLarge == false }
+            return turns.next { isSmall[$0] }
+        }
+        return turns.next()
     }
 
     private mutating func leave(_ number: Int) { lanes[number].pass = turns.left(number, lanes[number].lane) }

@@ -33,6 +33,17 @@ package struct Turns {
         var lanes: [(number: Int, pass: Double)] = []
         /// The pass of the lane that was last served.
         var level = 0.0
+
+        /// The place of the lane that was given least.
+        func least(_ mayTake: ((Int) -> Bool)?) -> Int? {
+            var least: Int?
+            for place in lanes.indices {
+                if let found = least, lanes[found].pass <= lanes[place].pass { continue }
+                if let mayTake, !mayTake(lanes[place].number) { continue }
+                least = place
+            }
+            return least
+        }
     }
 
     /// Those that ever had jobs, the highest priority first.
@@ -68,7 +79,18 @@ package struct Turns {
     }
 
     /// The number of the lane that is next, with its turn taken; nil where none has jobs that may run.
-    package mutating func next() -> Int? {
+    /// - Parameter mayTake: whether the next job of a lane may be begun at all.
+    package mutating func next(where mayTake: ((Int) -> Bool)? = nil) -> Int? {
+        guard let chosen = choose(mayTake) else { return nil }
+        levels[Int(lines[chosen.line].priority)] = lines[chosen.line].pass
+        if chosen.hasBlocked { level(with: lines[chosen.line]) }
+        return serve(chosen.line, chosen.place)
+    }
+
+    /// The lane whose turn it is.
+    package var upcoming: Int? { choose(nil).map { lines[$0.line].lanes[$0.place].number } }
+
+    private func choose(_ mayTake: ((Int) -> Bool)?) -> (line: Int, place: Int, hasBlocked: Bool)? {
         var best: Int?
         var hasBlocked = false
         for index in lines.indices {
@@ -79,12 +101,10 @@ package struct Turns {
                 continue
             }
             if let found = best, lines[found].pass <= lines[index].pass { continue }
+            if let mayTake, !lines[index].lanes.contains(where: { mayTake($0.number) }) { continue }
             best = index
         }
-        guard let best else { return nil }
-        levels[Int(lines[best].priority)] = lines[best].pass
-        if hasBlocked { level(with: lines[best]) }
-        return serve(best)
+        return best.flatMap { line in lines[line].least(mayTake).map { (line, $0, hasBlocked) } }
     }
 
     /// Queues that may not run keep level with the one that is served: what was paused for an hour would otherwise be
@@ -95,17 +115,13 @@ package struct Turns {
         }
     }
 
-    private mutating func serve(_ index: Int) -> Int {
-        let queue = lines[index].queue
-        lines[index].pass += 1 / max(0.001, rules[queue]?.weight ?? 1)
+    private mutating func serve(_ line: Int, _ place: Int) -> Int {
+        let queue = lines[line].queue
+        lines[line].pass += 1 / max(0.001, rules[queue]?.weight ?? 1)
         running[queue, default: 0] += 1
-        var least = 0
-        for place in lines[index].lanes.indices where lines[index].lanes[place].pass < lines[index].lanes[least].pass {
-            least = place
-        }
-        lines[index].level = lines[index].lanes[least].pass
-        lines[index].lanes[least].pass += 1
-        return lines[index].lanes[least].number
+        lines[line].level = lines[line].lanes[place].pass
+        lines[line].lanes[place].pass += 1
+        return lines[line].lanes[place].number
     }
 
     func mayRun(_ queue: UInt16) -> Bool {

@@ -19,12 +19,12 @@ final class AnswerSheet {
     private let refs: [Range<Int>?]
     /// Refused lines, each with the number of submissions before it.
     let errors: [(before: Int, error: WireError)]
-    /// The share of the reading budget to give back with the answer.
-    let share: Int
+    /// Given back when the chunk, of which these are the notes, is let go of by everybody.
+    private let share: ReadingShare?
     let lineCount: Int
     let byteCount: Int
 
-    init(_ conversation: Conversation, _ lines: CheckedLines, byteCount: Int, share: Int) {
+    init(_ conversation: Conversation, _ lines: CheckedLines, byteCount: Int, share: ReadingShare?) {
         self.conversation = conversation
         refs = lines.hasRefs ? lines.refs : []
         errors = lines.errors

@@ -119,7 +119,8 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
         guard !lines.isEmpty else { return }
         let given = cutter.heldBytes > Limits.smallLineBytesMax ? 0 : share
         share -= given
-        let sheet = AnswerSheet(self, lines, byteCount: bytes.readableBytes, share: given)
+        let share = given > 0 ? ReadingShare(given, of: intake) : nil
+        let sheet = AnswerSheet(self, lines, byteCount: bytes.readableBytes, share: share)
         unansweredLines += sheet.lineCount
         unansweredBytes += sheet.byteCount
         chunksOut += 1
@@ -157,7 +158,6 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
         chunksOut -= 1
         unansweredLines -= sheet.lineCount
         unansweredBytes -= sheet.byteCount
-        intake.release(sheet.share)
         guard let context else { return }
         var out = context.channel.allocator.buffer(capacity: 48 * sheet.lineCount)
         sheet.answer(chunk, into: &out)

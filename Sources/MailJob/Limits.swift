@@ -86,6 +86,11 @@ package enum Limits {
     /// The same of all lanes together: what a thousand users have waiting must not add up.
     package static let windowsJobsMax = 16_384
     package static let windowsBytesMax = 64 << 20
+    /// Lines up to this size are held with their jobs while these wait; longer ones are read when they are begun.
+    package static let largeBodyBytes = 256 << 10
+    /// Lines of large jobs that are being worked on: each is held about three times over, as the line, as the message
+    /// and on its way. One may always be begun.
+    package static let largeInHandBytesMax = 64 << 20
     /// After SIGTERM a running job has so long to end before it is given back to the spool.
     package static let drainSecondsMax = 20
 

@@ -42,13 +42,13 @@ package final class Doorbell<Work>: @unchecked Sendable {
         if ring { pthread_cond_signal(condition) }
     }
 
-    /// Swaps what has gathered for `empty`, once there is something or `seconds` have passed (nil: however long).
+    /// Swaps what has gathered for `empty`, once there is something or `seconds` have passed (nil: however long; 0: at once).
     package func takeAll(leaving empty: Work, within seconds: Double?) -> Work {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         var deadline = timespec()
         if let seconds { deadline = Self.deadline(in: seconds) }
-        while isEmpty {
+        while isEmpty, seconds != 0 {
             isWaiting = true
             let result =
                 seconds == nil

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailJob
+import NIOCore
 
 /// All that one commit writes.
 package struct Batch {
@@ -115,7 +116,7 @@ package struct DueJobs: Sendable {
 
 /// The asking side of a keeping; used by one thread alone, and never in the writer's way.
 package protocol Reading: AnyObject {
-    /// Ready jobs of one lane with an id above `after`, oldest first: at most `limit`, no more once their bodies
+    /// Ready jobs of one lane, large ones without their line, with an id above `after`, oldest first: at most `limit`, no more once their bodies
     /// reach `bytesMax` (but at least one).
     func ready(_ lane: Lane, after: JobID, limit: Int, bytesMax: Int) throws(SpoolError) -> [WaitingJob]
     /// Lanes in which ready jobs may wait.
@@ -123,6 +124,8 @@ package protocol Reading: AnyObject {
     /// Scheduled jobs whose time has come, the longest overdue first. Of each lane at most `limit`, and no more once
     /// their bodies reach its share of `bytesMax` (but at least one); of the lanes in `skipping` none.
     func due(at time: WallTime, limit: Int, bytesMax: Int, skipping: Set<Lane>) throws(SpoolError) -> DueJobs
+    /// The line of a job that is not finished; nil where there is none.
+    func body(_ id: JobID) throws(SpoolError) -> ByteBuffer?
     /// How many scheduled jobs have their time come; counts no further than `limit`.
     func dueCount(at time: WallTime, limit: Int) throws(SpoolError) -> Int
     /// When the first scheduled job after `time` is due.
@@ -136,6 +139,10 @@ package protocol Reading: AnyObject {
 }
 
 extension Reading {
+    package func body(_ id: JobID) throws(SpoolError) -> ByteBuffer? {
+        try show(id).flatMap { $0.state.isFinal ? nil : ByteBuffer(bytes: $0.body) }
+    }
+
     /// By the state on disk alone.
     package func list(state: JobState?, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord] {
         try list(state: state, at: WallTime(milliseconds: 0), after: after, limit: limit)

@@ -14,6 +14,7 @@ final class SpoolWriter {
     private var tally: Tally
     private var lastID: JobID
     private let admission: Admission
+    private var backlog = Backlog()
     /// Settlements that no commit has taken yet: delivery has happened, so they are never given up.
     private var unsettled: [Settlement] = []
     private var unset: [(name: String, value: String?)] = []
@@ -42,14 +43,26 @@ final class SpoolWriter {
     }
 
     func run() {
+        var isClosing = false
         while true {
-            let requests = spool.take(within: patience)
-            write(requests)
+            let requests = take()
+            write()
             serve(requests)
             for beat in requests.beats { beat() }
             pruneIfDue()
-            if requests.close { return keeping.close() }
+            isClosing = isClosing || requests.close
+            if isClosing, backlog.isEmpty { return keeping.close() }
         }
+    }
+
+    /// What has come; its chunks join those that wait.
+    private func take() -> Spool.Requests {
+        var requests = spool.take(within: backlog.isEmpty ? patience : 0)
+        backlog.add(requests.chunks)
+        requests.chunks = []
+        unsettled += requests.settlements
+        unset += requests.settings
+        return requests
     }
 
     /// How long to sleep at most: nothing wakes an idle writer but history that will grow old.
@@ -58,29 +71,11 @@ final class SpoolWriter {
         return tally.finished > 0 || hasKeys ? max(0, pruneAt - clock.monotonic()) : nil
     }
 
-    private func write(_ requests: Spool.Requests) {
-        unsettled += requests.settlements
-        unset += requests.settings
+    /// One commit: what comes meanwhile is looked at before the next.
+    private func write() {
         // On a full disk each new chunk fails what is committed with it, and what ended is what would make room.
         if !isWritable { commit([]) }
-        var chunks = requests.chunks[...]
-        repeat {
-            commit(Array(cut(&chunks)))
-        } while !chunks.isEmpty
-    }
-
-    /// As many chunks as make one commit of a sensible size; at least one.
-    private func cut(_ chunks: inout ArraySlice<Chunk>) -> ArraySlice<Chunk> {
-        var rows = 0
-        var bytes = 0
-        var end = chunks.startIndex
-        while end < chunks.endIndex, rows < Limits.commitRowsMax, bytes < Limits.commitBytesMax {
-            rows += chunks[end].submissions.count
-            bytes += chunks[end].bytes.readableBytes
-            end += 1
-        }
-        defer { chunks = chunks[end...] }
-        return chunks[..<end]
+        commit(backlog.cut())
     }
 
     private func commit(_ chunks: [Chunk]) {

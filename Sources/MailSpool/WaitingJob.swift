@@ -24,13 +24,15 @@ package struct WaitingJob: Sendable {
     package var fates: [Fate]?
     /// An idempotency key leads to it.
     package var isKeyed: Bool
-    /// The submitted line.
+    /// The submitted line; empty where it is large: then it is read once the job is begun.
     package var body: ByteBuffer
+    /// Of the submitted line.
+    package var length: Int
 
     package init(
         id: JobID, state: JobState, kind: UInt8, priority: UInt8, uid: UInt32, queue: UInt16 = 0, attempts: Int,
         attemptsMax: Int, expiresAt: WallTime, readyAt: WallTime, fates: [Fate]?, isKeyed: Bool = false,
-        body: ByteBuffer
+        body: ByteBuffer, length: Int? = nil
     ) {
         self.id = id
         self.state = state
@@ -45,7 +47,10 @@ package struct WaitingJob: Sendable {
         self.fates = fates
         self.isKeyed = isKeyed
         self.body = body
+        self.length = length ?? body.readableBytes
     }
+
+    package var isLarge: Bool { length > Limits.largeBodyBytes }
 
     package var lane: Lane { Lane(priority: priority, queue: queue, uid: uid) }
 }

@@ -131,6 +131,7 @@ final class HandKind: JobKind, @unchecked Sendable {
     struct Log: Sendable {
         var began: [JobID] = []
         var attempts: [Int] = []
+        var lengths: [Int] = []
         var inHand = 0
         var mostInHand = 0
     }
@@ -195,6 +196,7 @@ final class HandKind: JobKind, @unchecked Sendable {
         log.change { log in
             log.began.append(work.job)
             log.attempts.append(work.attempt)
+            log.lengths.append(work.body.readableBytes)
             log.inHand += 1
             log.mostInHand = max(log.mostInHand, log.inHand)
         }

@@ -4,6 +4,7 @@
 import Dispatch
 import MailJob
 import MailSpool
+import NIOCore
 import Synchronization
 import TestSupport
 
@@ -12,6 +13,7 @@ final class StagedKeeping: Keeping, @unchecked Sendable {
     struct Stage: Sendable {
         var commitsFail = false
         var readsFail = false
+        var bodiesFail = false
         /// The next read for due jobs waits, after its look, until `letGo`.
         var holdsDue = false
     }
@@ -63,6 +65,10 @@ final class StagedKeeping: Keeping, @unchecked Sendable {
         throw .failed(message: "as the test wants it")
     }
 
+    fileprivate func mayFailBody() throws(SpoolError) {
+        if stage.withLock({ $0.bodiesFail }) { throw .failed(message: "as the test wants it") }
+    }
+
     fileprivate func mayHold() {
         let holds = stage.withLock { stage in
             defer { stage.holdsDue = false }
@@ -111,5 +117,11 @@ private final class StagedReading: Reading {
     }
 
     func show(_ id: JobID) throws(SpoolError) -> JobRecord? { try inner.show(id) }
+
+    func body(_ id: JobID) throws(SpoolError) -> ByteBuffer? {
+        try keeping.mayFailBody()
+        return try inner.body(id)
+    }
+
     func close() { inner.close() }
 }

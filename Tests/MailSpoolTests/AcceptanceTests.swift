@@ -126,4 +126,26 @@ struct AcceptanceTests {
         #expect(stage.spool.opened.settings["paused"] == nil)
         #expect(stage.spool.opened.settings["workers"] == "12 4")
     }
+
+    @Test(
+        "a large job waits without its line, which is read whole when it is asked for", arguments: Shelf.Kind.allCases)
+    func large(_ kind: Shelf.Kind) async throws {
+        let stage = try Stage(kind)
+        // Longer than one piece of a read, and not a multiple of it.
+        let text = String(repeating: "0123456789", count: 250_001)
+        let bodies = [text, String(text.prefix(Limits.largeBodyBytes)), String(text.prefix(Limits.largeBodyBytes + 1))]
+        let ids = try await stage.append(bodies.map { Draft(body: $0) } + [Draft(body: text, due: 5)]).keptIDs
+        let waiting = try await stage.ready(limit: 10) + stage.due(10)
+        #expect(waiting.map(\.length) == (bodies + [text]).map(\.utf8.count))
+        #expect(waiting.map(\.body.readableBytes) == [0, Limits.largeBodyBytes, 0, 0])
+        #expect(waiting.map(\.isLarge) == [true, false, true, true])
+        for (id, body) in zip(ids, bodies + [text]) {
+            let read = try await stage.ask { reading throws(SpoolError) in try reading.body(id) }
+            #expect(read.map { String(buffer: $0) } == body)
+        }
+        await stage.settle([Settlement(ids[0], to: .delivered, bytes: text.utf8.count)])
+        for id in [ids[0], JobID(raw: 5)] {
+            #expect(try await stage.ask { reading throws(SpoolError) in try reading.body(id) } == nil)
+        }
+    }
 }

@@ -73,8 +73,8 @@ final class MemoryReading: Reading {
         var bytes = 0
         var result: [WaitingJob] = []
         for job in jobs.prefix(limit) where result.isEmpty || bytes < bytesMax {
-            bytes += job.record.body.count
             result.append(WaitingJob(job))
+            bytes += result.last?.body.readableBytes ?? 0
         }
         return result
     }
@@ -91,6 +91,8 @@ extension WaitingJob {
             id: record.id, state: record.state, kind: record.kind, priority: record.priority, uid: record.uid,
             queue: record.queue, attempts: record.attempts, attemptsMax: job.attemptsMax,
             expiresAt: record.expiresAt ?? record.id.time, readyAt: record.dueAt ?? record.id.time, fates: job.fates,
-            isKeyed: job.key != nil, body: ByteBuffer(bytes: record.body))
+            isKeyed: job.key != nil,
+            body: record.body.count > Limits.largeBodyBytes ? ByteBuffer() : ByteBuffer(bytes: record.body),
+            length: record.body.count)
     }
 }

@@ -3,6 +3,7 @@
 
 import CSQLite
 import MailJob
+import NIOCore
 
 /// One SQLite connection, for one thread.
 final class Database {
@@ -38,6 +39,33 @@ final class Database {
     func integer(_ sql: String) throws(SpoolError) -> Int64? {
         let statement = try prepare(sql)
         return try statement.step() ? statement.integer(0) : nil
+    }
+
+    private static let pieceBytes = 1 << 20
+
+    /// A value that may be long, read piece by piece so that it is in memory only once; nil where there is no such row.
+    func blob(_ column: String, of table: String, row: Int64) throws(SpoolError) -> ByteBuffer? {
+        var blob: OpaquePointer?
+        let opened = sqlite3_blob_open(handle, "main", table, column, row, 0, &blob)
+        defer { sqlite3_blob_close(blob) }
+        guard opened == SQLITE_OK, let blob else {
+            if opened & 0xFF == SQLITE_ERROR { return nil }
+            throw error(opened, "blob")
+        }
+        let length = Int(sqlite3_blob_bytes(blob))
+        var bytes = ByteBuffer()
+        bytes.reserveCapacity(length)
+        var result = SQLITE_OK
+        while bytes.readableBytes < length, result == SQLITE_OK {
+            let place = bytes.readableBytes
+            let count = min(Self.pieceBytes, length - place)
+            bytes.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
+                result = sqlite3_blob_read(blob, target.baseAddress, CInt(count), CInt(place))
+                return result == SQLITE_OK ? count : 0
+            }
+        }
+        guard result == SQLITE_OK else { throw error(result, "blob") }
+        return bytes
     }
 
     var changes: Int { Int(sqlite3_changes(handle)) }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailJob
+import NIOCore
 
 /// Questions to the SQLite file over a connection of their own: WAL lets them go on while the writer commits.
 final class SQLiteReading: Reading {
@@ -43,6 +44,8 @@ final class SQLiteReading: Reading {
     func ready(_ lane: Lane, after: JobID, limit: Int, bytesMax: Int) throws(SpoolError) -> [WaitingJob] {
         try waiting.ready(lane, after: after, limit: limit, bytesMax: bytesMax)
     }
+
+    func body(_ id: JobID) throws(SpoolError) -> ByteBuffer? { try waiting.body(id) }
 
     func readyLanes() throws(SpoolError) -> [Lane] { try waiting.readyLanes() }
 

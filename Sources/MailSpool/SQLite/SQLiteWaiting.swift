@@ -6,6 +6,7 @@ import NIOCore
 
 /// Finds the jobs that may be worked on: ready ones lane by lane, due ones of all lanes together.
 final class SQLiteWaiting {
+    private let database: Database
     private let kinds: KindNumbers
     private let lanes: LaneNumbers
     private let readyMain: Statement
@@ -17,10 +18,12 @@ final class SQLiteWaiting {
     private let nextDueLane: Statement
 
     init(_ database: Database, kinds: KindNumbers, lanes: LaneNumbers) throws(SpoolError) {
+        self.database = database
         self.kinds = kinds
         self.lanes = lanes
         let waiting = """
-            SELECT id, kind, priority, uid, queue, attempts, attempts_max, expires, due, fates, keyed, body FROM jobs
+            SELECT id, kind, priority, uid, queue, attempts, attempts_max, expires, due, fates, keyed,
+            length(body), CASE WHEN length(body) <= \(Limits.largeBodyBytes) THEN body END FROM jobs
             """
         // The two differ in their index: the planner takes a partial one only where the terms imply its WHERE.
         readyMain = try database.prepare("\(waiting) WHERE id > ?2 AND state = 0 AND lane = ?1 ORDER BY id LIMIT ?3")
@@ -62,6 +65,10 @@ final class SQLiteWaiting {
             last = next.integer(0)
             found.append(last)
         }
+    }
+
+    func body(_ id: JobID) throws(SpoolError) -> ByteBuffer? {
+        try database.blob("body", of: "jobs", row: id.raw)
     }
 
     // MARK: Due
@@ -136,6 +143,7 @@ final class SQLiteWaiting {
             queue: UInt16(truncatingIfNeeded: row.integer(4)), attempts: Int(row.integer(5)),
             attemptsMax: Int(row.integer(6)), expiresAt: WallTime(milliseconds: row.integer(7)),
             readyAt: due ?? id.time,
-            fates: fates, isKeyed: row.integer(10) != 0, body: ByteBuffer(bytes: row.bytes(11)))
+            fates: fates, isKeyed: row.integer(10) != 0, body: ByteBuffer(bytes: row.bytes(12)),
+            length: Int(row.integer(11)))
     }
 }

@@ -24,15 +24,35 @@ package final class EmailKind: JobKind {
     }
 
     package func run(_ work: Work, done: @escaping (WorkResult) -> Void) {
-        let email: ComposedEmail
-        do throws(ComposeError) {
-            email = try ComposedEmail(work.body, job: work.job, hostname: hostname)
-        } catch {
-            return done(.impossible(work, error.description))
+        guard work.body.readableBytes > Limits.largeBodyBytes else {
+            return composed(Self.compose(work, hostname), work.fates, work.job, done)
         }
-        let fates = work.fates?.count == email.recipients.count ? work.fates : nil
+        // It would hold up the loop for a tenth of a second and more.
+        let (fates, job, hostname) = (work.fates, work.job, hostname)
+        bench.run({ Self.compose(work, hostname) }) { [self] result in composed(result, fates, job, done) }
+    }
+
+    private static func compose(_ work: Work, _ hostname: String) -> Result<ComposedEmail, ComposeError> {
+        Result { () throws(ComposeError) in try ComposedEmail(work.body, job: work.job, hostname: hostname) }
+    }
+
+    /// - Parameter result: nil where the bench is closed.
+    private func composed(
+        _ result: Result<ComposedEmail, ComposeError>?, _ before: [Fate]?, _ job: JobID,
+        _ done: @escaping (WorkResult) -> Void
+    ) {
+        var email: ComposedEmail
+        switch result {
+        case .success(let composed): email = composed
+        case .failure(let error): return done(.impossible(error.description))
+        case nil: return done(.stopping(before))
+        }
+        let fates = before?.count == email.recipients.count ? before : nil
         let open = email.recipients.indices.filter { isOpen($0, fates) }
-        bench.sign(email.message.bytes, at: work.job.time) { [self] signed in
+        // From here on there is one copy of it, the one that is sent.
+        let message = email.message.bytes
+        email.message.bytes = []
+        bench.sign(message, at: job.time) { [self, email] signed in
             let finish = { (outcome: Outcome) in done(WorkResult(email, fates, open, outcome)) }
             switch signed {
             case .success(let message): send(email, message, to: open, done: finish)
@@ -114,8 +134,16 @@ extension WorkResult {
     }
 
     /// The intake let it pass and the composer cannot make a message of it: it never will.
-    static func impossible(_ work: Work, _ reason: String) -> WorkResult {
+    static func impossible(_ reason: String) -> WorkResult {
         let verdict = Verdict.rejected(Reply(554, "5.6.0", reason))
         return WorkResult(fates: [.rejected], tried: [Trial(recipient: "", verdict: verdict)], relay: "maild")
+    }
+
+    /// It never came to be composed.
+    static func stopping(_ fates: [Fate]?) -> WorkResult {
+        var result = WorkResult(fates: fates ?? [.open], tried: [], relay: "maild")
+        let cause = Reply(451, "4.3.2", "maild is stopping")
+        result.putOff = PutOff(relay: "maild", cause: cause, seconds: 0, recipients: [])
+        return result
     }
 }

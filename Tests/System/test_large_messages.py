@@ -1,0 +1,112 @@
+# maild, the mail-job daemon
+# SPDX-License-Identifier: Apache-2.0
+"""Attachments of 25 MiB, many at once: memory is bounded, nobody else waits, and they arrive whole."""
+
+import base64
+import hashlib
+import os
+import threading
+import time
+from email import message_from_bytes, policy
+
+import pytest
+from quick_sink import QuickSink
+from submission import job, line
+from waiting import until
+
+ATTACHMENT = 25 << 20
+BUDGET = 256 << 20
+"""limits.reading_bytes_max where the configuration does not say."""
+MANY = 50
+LONG = 240.0
+"""Seconds: nearly two gigabytes go through three processes and to disk, on a machine that does other things too."""
+PROMPTLY = 5.0
+
+
+def send_all(maild, text, count):
+    """Sends `text` over `count` connections at once; returns the answers."""
+    answers = []
+
+    def send():
+        with maild.submission() as client:
+            client.socket.settimeout(LONG)
+            client.socket.sendall(text)
+            answers.append(client.answer())
+
+    threads = [threading.Thread(target=send) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    return answers, threads
+
+
+def large_line(seed=b""):
+    data = hashlib.shake_256(seed).digest(1 << 16) * (ATTACHMENT >> 16)
+    return memoryview(line(job(attachments=[{"name": "a.bin", "data": base64.b64encode(data).decode()}])))
+
+
+@pytest.mark.parametrize("way", ["smtp", "maildir", "paused"])
+def test_fifty_at_once_stay_under_twice_the_budget_and_a_small_job_goes_meanwhile(maild, way):
+    with QuickSink() as sink:
+        one = maild(**({"relay": sink.settings()} if way == "smtp" else {})).start()
+        if way == "paused":
+            one.control.call("Pause")
+        answers, threads = send_all(one, large_line(), MANY)
+        until(lambda: len(answers) > 2, "the first are answered", LONG)
+        began = time.monotonic()
+        with one.submission() as client:
+            assert "job" in client.ask(job())
+        assert time.monotonic() - began < PROMPTLY
+        for thread in threads:
+            thread.join()
+        assert len(answers) == MANY and all("job" in answer for answer in answers)
+        if way == "paused":
+            assert one.counts()["ready"] == MANY + 1
+        else:
+            one.wait_for_counts(ready=0, running=0, seconds=LONG)
+        if way == "smtp":
+            assert len(sink.lengths) == MANY + 1 and sum(length > ATTACHMENT for length in sink.lengths) == MANY
+        assert one.memory("VmHWM") * 1024 < 2 * BUDGET, f"{one.memory('VmHWM')} kB"
+
+
+def test_large_messages_that_waited_through_a_restart_arrive_whole(maild):
+    one = maild(workers=4).start()
+    one.control.call("Pause")
+    seeds = [bytes([number]) for number in range(4)]
+    for seed in seeds:
+        answers, threads = send_all(one, large_line(seed), 1)
+        threads[0].join()
+        assert "job" in answers[0]
+    with one.submission() as client:
+        client.socket.settimeout(LONG)
+        client.socket.sendall(large_line(b"later")[:-2] + b',"delay":0.01}\n')
+        assert "job" in client.answer()
+    one.restart()
+    one.control.call("Resume")
+    one.wait_for_counts(ready=0, running=0, scheduled=0, seconds=LONG)
+    digests = set()
+    for folder, _, names in os.walk(one.directory / "maildir"):
+        for name in names:
+            with open(os.path.join(folder, name), "rb") as file:
+                message = message_from_bytes(file.read(), policy=policy.default)
+            [attachment] = message.iter_attachments()
+            digests.add(hashlib.sha256(attachment.get_content()).digest())
+    assert digests == {
+        hashlib.sha256(hashlib.shake_256(seed).digest(1 << 16) * (ATTACHMENT >> 16)).digest()
+        for seed in [*seeds, b"later"]}
+
+
+def test_a_users_large_messages_on_their_way_to_a_slow_relay_hold_up_no_small_ones(maild, judge):
+    server = judge(hold=True)
+    one = maild(workers=8, relay=server.settings(connections_max=8)).start()
+    large = line(job(subject="large", content="x" * (30 << 20)))
+    with one.submission() as client:
+        client.socket.settimeout(LONG)
+        for _ in range(4):
+            assert "job" in client.ask(large)
+    server.wait_for_held(1)
+    with one.submission() as client:
+        assert "job" in client.ask(job(subject="small", priority=5))
+    until(lambda: any(b"Subject: small" in message.data for _, message in list(server.held)), "the small one is out")
+    assert one.counts()["running"] < 5, "no more large ones are begun than may be in memory"
+    server.release()
+    server.wait_for_messages(5, seconds=LONG)
