@@ -25,8 +25,8 @@ struct Mailctl: ParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            Submit.self, Status.self, Scale.self, List.self, Show.self, Relays.self, Check.self, Pause.self, Resume.self,
-            Reload.self, VersionCommand.self,
+            Submit.self, Status.self, Top.self, Scale.self, List.self, Show.self, Relays.self, Check.self, Pause.self,
+            Resume.self, Reload.self, VersionCommand.self,
         ])
 
     /// In place of the library's own: our failures carry their exit status, and a closed pipe says nothing.
