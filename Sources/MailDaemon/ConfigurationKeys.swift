@@ -51,8 +51,10 @@ enum ConfigurationKeys {
     /// What the author of an unknown key probably meant, ready for a sentence; nil where nothing is near.
     static func suggestion(for name: String, in table: String) -> String? {
         if let near = nearest(to: name, among: known(in: table) + (table.isEmpty ? sections : [])) { return near }
+        // A table that there is once is likelier meant than one of many.
+        let many = ["relay", "queue", "app", "route", "dkim"]
         let elsewhere = tables.filter { $0.value.contains(name) }.keys.sorted()
-        guard let other = elsewhere.first else { return nil }
+        guard let other = elsewhere.first(where: { !many.contains($0) }) ?? elsewhere.first else { return nil }
         return switch other {
         case "": "\(name) before the first table"
         case "relay", "queue", "app": "\(name) in [\(other).NAME]"

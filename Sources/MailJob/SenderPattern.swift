@@ -17,7 +17,10 @@ package enum SenderPattern: Hashable, Sendable {
             self = text.hasPrefix("@") ? .domain(domain) : .below(domain)
             return
         }
-        guard let mailbox = try? Mailbox(parsing: text), mailbox.displayName == nil else { return nil }
+        // Whoever writes `*@example.org` means `@example.org`, and not somebody called `*`.
+        guard !text.hasPrefix("*"), let mailbox = try? Mailbox(parsing: text), mailbox.displayName == nil else {
+            return nil
+        }
         self = .address(local: mailbox.localPart, domain: mailbox.domain.lowercased())
     }
 

@@ -112,7 +112,9 @@ struct RawHeader {
         let blanks: (Character) -> Bool = { $0 == " " || $0 == "\t" }
         // RFC 5322 §4.5: blanks may stand before the colon.
         let bare = String(name.reversed().drop(while: blanks).reversed()).lowercased()
-        fields.append((bare, String(decoding: field[(colon + 1)...], as: UTF8.self)))
+        // RFC 5322 §2.2.3: what a folded line begins with is a blank of the value, and none at its ends means anything.
+        let value = String(decoding: field[(colon + 1)...].map { $0 == 0x09 ? 0x20 : $0 }, as: UTF8.self)
+        fields.append((bare, String(value.drop(while: blanks).reversed().drop(while: blanks).reversed())))
     }
 
     func values(of name: String) -> [String] { fields.filter { $0.name == name }.map(\.value) }

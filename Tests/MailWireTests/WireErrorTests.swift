@@ -55,7 +55,8 @@ import Testing
     @Test("what may be tried again exits 75, what must be mended 65, our bug 70")
     func exitCodes() {
         for name in WireErrorName.allCases {
-            let expected: Int32 = name == .internal ? 70 : name.retryable ? 75 : 65
+            let known: [WireErrorName: Int32] = [.internal: 70, .permissionDenied: 77]
+            let expected = known[name] ?? (name.retryable ? 75 : 65)
             #expect(name.exitCode == expected)
         }
         let retryable: [WireErrorName] = [.quotaExceeded, .queueFull, .readOnly, .draining, .timeout]
