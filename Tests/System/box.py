@@ -12,7 +12,7 @@ from submission import Submission
 from waiting import PATIENCE, until
 
 SCRIPTS = Path(__file__).resolve().parent / "box"
-PACKAGES = ["libsqlite3-0"]
+PACKAGES = ["libsqlite3-0", "libunbound8"]
 """What the root file system must hold for the package to be installable without a network."""
 TOOLS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "nsenter": "util-linux"}
 CONFIGURATION = "/etc/maild/maild.toml"

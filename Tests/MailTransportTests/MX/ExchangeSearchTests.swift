@@ -64,7 +64,7 @@ struct ExchangeSearchTests {
             [
                 "d.example MX": ["10 a.example"], "a.example A": ["5.6.7.1", "5.6.7.2"],
                 "a.example AAAA": ["2a00:1::1"],
-            ], ["10 a.example [\"5.6.7.1\", \"5.6.7.2\", \"2a00:1::1\"]"]
+            ], ["10 a.example [\"2a00:1::1\", \"5.6.7.1\", \"5.6.7.2\"]"]
         ),
         (
             "to the domain's own address where there is no MX",
