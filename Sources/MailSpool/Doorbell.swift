@@ -42,7 +42,8 @@ package final class Doorbell<Work>: @unchecked Sendable {
         if ring { pthread_cond_signal(condition) }
     }
 
-    /// Swaps what has gathered for `empty`, once there is something or `seconds` have passed (nil: however long; 0: at once).
+    /// Swaps what has gathered for `empty`, once there is something or `seconds` have passed (nil: however long; 0: at
+    /// once).
     package func takeAll(leaving empty: Work, within seconds: Double?) -> Work {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }

@@ -116,8 +116,8 @@ package struct DueJobs: Sendable {
 
 /// The asking side of a keeping; used by one thread alone, and never in the writer's way.
 package protocol Reading: AnyObject {
-    /// Ready jobs of one lane, large ones without their line, with an id above `after`, oldest first: at most `limit`, no more once their bodies
-    /// reach `bytesMax` (but at least one).
+    /// Ready jobs of one lane, large ones without their line, with an id above `after`, oldest first: at most `limit`,
+    /// no more once their bodies reach `bytesMax` (but at least one).
     func ready(_ lane: Lane, after: JobID, limit: Int, bytesMax: Int) throws(SpoolError) -> [WaitingJob]
     /// Lanes in which ready jobs may wait.
     func readyLanes() throws(SpoolError) -> [Lane]

@@ -70,7 +70,8 @@ struct AppSettingsTests {
         BadKey(
             "[app.a]\nuser = 1\njobs_per_minute = 0", 3, "app.a.jobs_per_minute", "must be from 1 to 1000000, not 0"),
         BadKey(
-            "[app.a]\nuser = 1\njobs_per_min = 5", 3, "app.a.jobs_per_min", "is unknown; did you mean jobs_per_minute?"),
+            "[app.a]\nuser = 1\njobs_per_min = 5", 3, "app.a.jobs_per_min",
+            "is unknown; did you mean jobs_per_minute?"),
         BadKey("senders = '@example.org'", 1, "senders", "is unknown; did you mean senders in [app.NAME]?"),
     ]
 

@@ -155,7 +155,8 @@ class Box:
 def reset(box):
     """The installed box as it was after the installation."""
     box.systemctl("stop", "maild.service", *SOCKETS)
-    box.run("sh", "-c", f"rm -rf /var/lib/maild/* /etc/systemd/system/maild*.d; chmod 700 /var/lib/maild; cp {CONFIGURATION}.dpkg {CONFIGURATION} "
+    box.run("sh", "-c", "rm -rf /var/lib/maild/* /etc/systemd/system/maild*.d; chmod 700 /var/lib/maild; "
+            f"cp {CONFIGURATION}.dpkg {CONFIGURATION} "
             f"2>/dev/null || cp {CONFIGURATION} {CONFIGURATION}.dpkg")
     box.systemctl("daemon-reload")
     box.systemctl("reset-failed")

@@ -29,7 +29,7 @@ package final class EmailKind: JobKind {
         }
         // It would hold up the loop for a tenth of a second and more.
         let (fates, job, hostname) = (work.fates, work.job, hostname)
-        bench.run({ Self.compose(work, hostname) }) { [self] result in composed(result, fates, job, done) }
+        bench.run({ Self.compose(work, hostname) }, done: { [self] result in composed(result, fates, job, done) })
     }
 
     private static func compose(_ work: Work, _ hostname: String) -> Result<ComposedEmail, ComposeError> {

@@ -7,7 +7,8 @@ import NIOCore
 import NIOPosix
 
 /// Where messages get their DKIM signatures, and large ones are composed: on a few threads of its own, for an RSA
-/// signature takes half a millisecond, in which the delivery loop has better to do. Lives on that loop; every answer is given on it.
+/// signature takes half a millisecond, in which the delivery loop has better to do. Lives on that loop; every
+/// answer is given on it.
 final class SigningBench {
     var signer: DKIMSigner
     private let loop: any EventLoop
