@@ -19,12 +19,15 @@ package struct ControlSubject: Sendable {
     package var startedAt: WallTime
     /// Tells "running" or "draining".
     package var state: @Sendable () -> String
+    /// Refuses new jobs from now on (true), or takes them again; tells how it was before, on any thread.
+    package var drain: @Sendable (Bool, @escaping @Sendable (_ wasDraining: Bool) -> Void) -> Void
     /// Reads the configuration again; the answer may come on any thread.
     package var reload: @Sendable (@escaping @Sendable (Result<ReloadOutcome, ReloadFailure>) -> Void) -> Void
 
     package init(
         spool: Spool, dispatcher: Dispatcher, events: Events, clock: any Clock, kinds: [String], startedAt: WallTime,
         state: @escaping @Sendable () -> String,
+        drain: @escaping @Sendable (Bool, @escaping @Sendable (_ wasDraining: Bool) -> Void) -> Void,
         reload: @escaping @Sendable (@escaping @Sendable (Result<ReloadOutcome, ReloadFailure>) -> Void) -> Void
     ) {
         self.spool = spool
@@ -34,6 +37,7 @@ package struct ControlSubject: Sendable {
         self.kinds = kinds
         self.startedAt = startedAt
         self.state = state
+        self.drain = drain
         self.reload = reload
     }
 }
@@ -76,10 +80,10 @@ package final class ControlServer: @unchecked Sendable {
         ServerBootstrap(group: loop)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { [self] channel in
-                channel.eventLoop.makeCompletedFuture {
+                Operator.of(channel).flatMapThrowing { [self] caller in
                     sessions[ObjectIdentifier(channel)] = channel
                     channel.closeFuture.whenComplete { [self] _ in sessions[ObjectIdentifier(channel)] = nil }
-                    try channel.pipeline.syncOperations.addHandler(ControlSession(methods))
+                    try channel.pipeline.syncOperations.addHandler(ControlSession(methods, caller: caller))
                 }
             }
             .withBoundSocket(descriptor)

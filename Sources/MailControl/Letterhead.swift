@@ -11,31 +11,62 @@ struct Letterhead {
     var recipients: [String] = []
     var subject: String?
     var ref: String?
-    var lastReply: String?
-    var attempts: [AttemptRecord]
+    var tags: [String] = []
+    var history: [HistoryRecord]
 
     init(_ record: JobRecord) {
-        attempts = AttemptRecord.parse(record.history)
-        if record.body.isEmpty { readHistory() } else { readLine(record.body) }
-        if let last = attempts.last?.fates.last(where: { $0.verdict != "delivered" }) ?? attempts.last?.fates.last {
-            let parts = [String(last.reply.code), last.reply.enhanced, last.reply.text]
-            lastReply = parts.filter { !$0.isEmpty }.joined(separator: " ")
+        history = HistoryRecord.parse(record.history)
+        if record.body.isEmpty { readHistory() } else { record.body.withUnsafeBytes { readLine($0) } }
+    }
+
+    var attempts: [AttemptRecord] { history.compactMap(\.attempt) }
+
+    /// `451 4.7.1 Come back later`: the reply that explains how the job stands.
+    var lastReply: String? {
+        guard let fates = history.last(where: { $0.attempt != nil })?.attempt?.fates,
+            let last = fates.last(where: { $0.verdict != "delivered" }) ?? fates.last
+        else { return nil }
+        let parts = [String(last.reply.code), last.reply.enhanced, last.reply.text]
+        return parts.filter { !$0.isEmpty }.joined(separator: " ")
+    }
+
+    /// A line may be long, and most of it is text and attachments: these are passed over, not decoded.
+    private mutating func readLine(_ line: UnsafeRawBufferPointer) {
+        var scanner = JSONScanner()
+        var members: [JSONMember] = []
+        guard (try? scanner.members(of: line, into: &members)) != nil else { return }
+        var named: [String] = []
+        var from: String?
+        for member in members {
+            if member.hasKey("from", in: line) {
+                from = member.string(in: line)
+            } else if member.hasKey("envelope", in: line) {
+                readEnvelope(member, line)
+            } else if ["to", "cc", "bcc"].contains(where: { member.keyText.equals($0.utf8, in: line) }) {
+                named += Self.strings(member, line)
+            } else if member.hasKey("subject", in: line) {
+                subject = member.string(in: line)
+            } else if member.hasKey("ref", in: line) {
+                ref = member.string(in: line)
+            } else if member.hasKey("tags", in: line) {
+                tags = Self.strings(member, line)
+            }
+        }
+        sender = sender ?? from
+        if recipients.isEmpty { recipients = named }
+    }
+
+    private mutating func readEnvelope(_ envelope: JSONMember, _ line: UnsafeRawBufferPointer) {
+        for member in envelope.elements(in: line) {
+            if member.hasKey("from", in: line) { sender = member.string(in: line) }
+            if member.hasKey("to", in: line) { recipients = Self.strings(member, line) }
         }
     }
 
-    private mutating func readLine(_ line: [UInt8]) {
-        guard let json = try? JSONValue(parsing: line) else { return }
-        let envelope = json["envelope"]
-        sender = envelope?["from"]?.string ?? json["from"]?.string
-        recipients = addresses(envelope?["to"])
-        if recipients.isEmpty { recipients = ["to", "cc", "bcc"].flatMap { addresses(json[$0]) } }
-        subject = json["subject"]?.string
-        ref = json["ref"]?.string
-    }
-
-    private func addresses(_ value: JSONValue?) -> [String] {
-        if let one = value?.string { return [one] }
-        return value?.array?.compactMap(\.string) ?? []
+    /// One string is a list of one.
+    private static func strings(_ member: JSONMember, _ line: UnsafeRawBufferPointer) -> [String] {
+        if let one = member.string(in: line) { return [one] }
+        return member.elements(in: line).compactMap { $0.string(in: line) }
     }
 
     private mutating func readHistory() {

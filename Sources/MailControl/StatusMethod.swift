@@ -13,7 +13,7 @@ extension ControlMethods {
     /// Scheduled jobs whose time has come are counted one by one; nobody needs the number past this.
     private static let dueCountMax = 100_000
 
-    func status(_ call: VarlinkCall, _ answer: @escaping Answer) throws(ServiceError) {
+    func status(_ call: VarlinkCall, _ answer: Answer) throws(ServiceError) {
         _ = try Parameters(call, known: [])
         let subject = subject
         subject.spool.ask { reading in
@@ -75,7 +75,7 @@ extension ControlMethods {
         return .object(object)
     }
 
-    func relays(_ call: VarlinkCall, _ answer: @escaping Answer) throws(ServiceError) {
+    func relays(_ call: VarlinkCall, _ answer: Answer) throws(ServiceError) {
         _ = try Parameters(call, known: [])
         let subject = subject
         subject.dispatcher.loop.execute {

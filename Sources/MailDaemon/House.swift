@@ -88,7 +88,7 @@ final class House: @unchecked Sendable {
         events.recovered(jobs: found.tally.jobs)
         events.scaled(from: 0, to: dispatcher.gauges.target)
         delivery.execute { dispatcher.start(spool) }
-        heartbeat.watch(dispatcher, spool, delivery)
+        heartbeat.watch(dispatcher, spool, delivery, state: { [self] in state.withLock { $0 } })
     }
 
     /// Before anything is begun: what the daemon before this one died of goes on record, and queues get their numbers.
@@ -136,7 +136,16 @@ final class House: @unchecked Sendable {
             spool: rooms.spool, dispatcher: rooms.dispatcher, events: events, clock: clock,
             kinds: Kinds.schemas.map(\.type), startedAt: startedAt,
             state: { [weak self] in self?.state.withLock { $0.rawValue } ?? "stopping" },
+            drain: { [self] isOn, done in front.execute { [self] in done(letRunEmpty(isOn, rooms.intake)) } },
             reload: { reloader.request($0) })
+    }
+
+    /// On the front loop. Returns how it was before.
+    private func letRunEmpty(_ isOn: Bool, _ intake: Intake) -> Bool {
+        let was = intake.close(isOn)
+        if !intake.isDraining { state.withLock { $0 = isOn ? .draining : .running } }
+        heartbeat.touch()
+        return was
     }
 
     // MARK: Closing

@@ -26,7 +26,10 @@ package final class Intake: @unchecked Sendable {
     private var conversations: [ObjectIdentifier: Conversation] = [:]
     private var perUser: [UInt32: Int] = [:]
     private var outbox: [Chunk] = []
-    private var isDraining = false
+    /// For good: the daemon stops.
+    package private(set) var isDraining = false
+    /// An operator lets the queue run empty.
+    private var isClosed = false
     private var servers: [any Channel] = []
     private var gates: [AcceptGate] = []
     private let connectionCount = Atomic<Int>(0)
@@ -123,7 +126,9 @@ package final class Intake: @unchecked Sendable {
     // MARK: The road to the spool
 
     func check(_ line: UnsafeRawBufferPointer, at offset: Int, _ lines: inout CheckedLines) {
-        if isDraining { return lines.refuse(Self.draining, line, by: &reader) }
+        if isDraining || isClosed {
+            return lines.refuse(isDraining ? Self.draining : Self.closed, line, by: &reader)
+        }
         lines.check(line, at: offset, now: clock.now(), expirySeconds: settings.expirySeconds, by: &reader)
     }
 
@@ -154,7 +159,9 @@ package final class Intake: @unchecked Sendable {
         guard !chunk.submissions.isEmpty else { return }
         var kept = [Int](repeating: 0, count: schemas.count)
         chunk.forEachKept { index, _ in kept[Int(chunk.submissions[index].kind)] += 1 }
-        for (kind, jobs) in kept.enumerated() where jobs > 0 { events.accepted(kind: kind, jobs: jobs) }
+        for (kind, jobs) in kept.enumerated() where jobs > 0 {
+            events.accepted(kind: kind, jobs: jobs) { chunk.accepted(kind) }
+        }
         for (index, _) in chunk.repeats { events.deduplicated(kind: Int(chunk.submissions[index].kind)) }
         for (_, refusal) in chunk.refusals {
             events.refused(error: WireError(refusal, ref: nil).name.rawValue, lines: 1)
@@ -199,8 +206,18 @@ package final class Intake: @unchecked Sendable {
     // MARK: Drain
 
     private static let draining = WireError(.draining, "maild is stopping; connect again", retryAfter: 1)
+    private static let closed = WireError(
+        .draining, "an operator lets the queue run empty; try again later", retryAfter: 10)
     /// Lines that are on their way when the drain begins are answered; whoever writes later is cut off.
     private static let drainGrace = TimeAmount.milliseconds(200)
+
+    /// Refuses jobs from now on (true), or takes them again; connections stay.
+    /// - Returns: how it was before.
+    package func close(_ closed: Bool) -> Bool {
+        loop.assertInEventLoop()
+        defer { isClosed = closed }
+        return isClosed
+    }
 
     /// Takes no more jobs and ends all connections, each after its answers; `done` when the last is gone. The listening
     /// socket itself is systemd's: who connects now waits in it for the next start.
@@ -226,5 +243,17 @@ extension Intake: ReceiptSink {
     /// On the writer's thread: hops once a commit.
     package func committed(_ chunks: [Chunk]) {
         loop.execute { [self] in answered(chunks) }
+    }
+}
+
+extension Chunk {
+    fileprivate func accepted(_ kind: Int) -> [AcceptedJob] {
+        var jobs: [AcceptedJob] = []
+        forEachKept { index, id in
+            let job = submissions[index]
+            guard Int(job.kind) == kind else { return }
+            jobs.append(AcceptedJob(id: id, queue: job.queue, state: job.dueAt == nil ? .ready : .scheduled))
+        }
+        return jobs
     }
 }

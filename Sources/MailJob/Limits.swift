@@ -73,6 +73,9 @@ package enum Limits {
 
     /// Bodies that one page of a list may hold in memory: a page is for people.
     package static let listBytesMax = 16 << 20
+    /// Rows that one page of a list looks at, whether it takes them or not: some milliseconds of the reader, for whom
+    /// the workers wait too. A look into a line counts as ten.
+    package static let listLooksMax = 20_000
 
     // MARK: Dispatch
 

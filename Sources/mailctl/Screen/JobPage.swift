@@ -24,6 +24,9 @@ struct JobPage {
         let facts: [(String, String?)] = [
             ("Job", Printable.text(job["id"]?.string ?? "?") + (kind == "email" ? "" : " (\(Printable.text(kind)))")),
             ("State", job["state"]?.string.map(screen.state)),
+            ("Queue", job["queue"]?.string.flatMap { $0 == "default" ? nil : Printable.text($0) }),
+            ("Tags", Self.tags(job["tags"]?.array ?? [])),
+            ("Key", reply["idempotency_key"]?.string.map(Printable.text)),
             ("Ref", job["ref"]?.string.map(Printable.text)),
             ("From", job["from"]?.string.map(Printable.text)),
             ("To", Self.recipients(job["to"]?.array ?? [])),
@@ -41,6 +44,10 @@ struct JobPage {
         }
     }
 
+    private static func tags(_ tags: [JSONValue]) -> String? {
+        tags.isEmpty ? nil : tags.compactMap(\.string).map(Printable.text).joined(separator: ", ")
+    }
+
     private static func recipients(_ to: [JSONValue]) -> String? {
         let names = to.compactMap(\.string).map(Printable.text)
         return names.isEmpty ? nil : names.joined(separator: ",\n           ")
@@ -51,8 +58,14 @@ struct JobPage {
             let user = job["uid"]?.int.map { " from uid \($0)" } ?? ""
             try screen.line("\(screen.moment(accepted))  accepted\(user)")
         }
-        for (index, attempt) in (reply["history"]?.array ?? []).enumerated() {
-            try show(attempt, number: index + 1, on: &screen)
+        var attempts = 0
+        for entry in reply["history"]?.array ?? [] {
+            if entry["relay"] != nil {
+                attempts += 1
+                try show(entry, number: attempts, on: &screen)
+            } else {
+                try showNote(entry, on: &screen)
+            }
         }
         if let finished = reply["finished_at"]?.string {
             try screen.line("\(screen.moment(finished))  \(screen.state(job["state"]?.string ?? "finished"))")
@@ -60,6 +73,15 @@ struct JobPage {
         }
         if let due = job["due_at"]?.string { try screen.line("\(screen.moment(due))  due") }
         if let expires = reply["expires_at"]?.string { try screen.line("\(screen.moment(expires))  expires") }
+    }
+
+    /// `2026-11-23T14:00:27.240Z (0.6s ago)  held by uid 0`
+    private func showNote(_ note: JSONValue, on screen: inout Screen) throws(Failure) {
+        let event = note["event"]?.string ?? "?"
+        var text = event == "crashed" ? "maild died with the job in hand" : Printable.text(event)
+        if let uid = note["by"]?.int { text += " by uid \(uid)" }
+        if let report = note["report"]?.string { text += " to the sender by \(Printable.text(report))" }
+        try screen.line("\(screen.moment(note["at"]?.string ?? "?"))  \(text)")
     }
 
     private func show(_ attempt: JSONValue, number: Int, on screen: inout Screen) throws(Failure) {
