@@ -50,5 +50,5 @@ deb: ## build the Debian package (not there yet: fails and says so)
 	@exit 1
 
 clean: ## remove everything that was built; keeps .maild-run, which may hold mail
-	rm -rf .build .venv
+	rm -rf .build .venv .servers
 	@$(MAKE) --no-print-directory -C Benchmarks clean

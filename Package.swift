@@ -49,6 +49,9 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+
+        .target(name: "CProcess"),
 
         room("MailJob"),
         room("MailWire", ["MailJob"]),
@@ -56,10 +59,13 @@ let package = Package(
         room("MailSpool", ["MailJob", "CSQLite", nioCore]),
         room("Exposition"),
         room("Systemd", ["CSystemd"]),
-        room("MailTelemetry", ["MailJob", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1]),
+        room("MailTelemetry", ["MailJob", "Exposition", "Systemd", "CZlib", nioCore, nioPosix, nioHTTP1]),
         room(
             "MailTransport",
-            ["MailJob", "MailWire", "MailMessage", "MailTelemetry", nioCore, nioPosix, nioTLS, nioSSL, crypto]),
+            [
+                "MailJob", "MailWire", "MailMessage", "MailTelemetry", "CProcess", nioCore, nioPosix, nioHTTP1, nioTLS,
+                nioSSL, crypto,
+            ]),
         room("MailDispatch", ["MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", nioCore]),
         room("MailIntake", ["MailJob", "MailWire", "MailSpool", "MailTelemetry", nioCore, nioPosix]),
         room(
@@ -84,9 +90,14 @@ let package = Package(
         tests("SystemdTests", ["Systemd"]),
         tests(
             "MailTelemetryTests",
-            ["MailJob", "MailTelemetry", "Exposition", "Systemd", nioCore, nioPosix, nioHTTP1, nioEmbedded]),
+            [
+                "MailJob", "MailTelemetry", "Exposition", "Systemd", "CZlib", nioCore, nioPosix, nioHTTP1, nioEmbedded,
+            ]),
         tests(
-            "MailTransportTests", ["MailJob", "MailMessage", "MailTransport", nioCore, nioPosix, nioEmbedded, nioSSL],
+            "MailTransportTests",
+            [
+                "MailJob", "MailWire", "MailMessage", "MailTransport", nioCore, nioPosix, nioEmbedded, nioHTTP1, nioSSL,
+            ],
             exclude: ["Certificates", "Dialogues"]),
         tests(
             "MailDispatchTests",

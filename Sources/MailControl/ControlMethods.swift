@@ -55,6 +55,7 @@ struct ControlMethods: Sendable {
         case "List": try list(call, answer)
         case "Show": try show(call, answer)
         case "Relays": try relays(call, answer)
+        case "Check": try check(call, answer)
         case "Reload": try reload(call, answer)
         case "Watch": try watch(call, answer)
         case "Drain": try drain(call, answer)

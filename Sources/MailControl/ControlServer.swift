@@ -6,6 +6,8 @@ import MailDispatch
 import MailJob
 import MailSpool
 import MailTelemetry
+import MailTransport
+import MailWire
 import NIOCore
 import NIOPosix
 
@@ -15,7 +17,8 @@ package struct ControlSubject: Sendable {
     package var dispatcher: Dispatcher
     package var events: Events
     package var clock: any Clock
-    package var kinds: [String]
+    /// Of the daemon's kinds, in their order.
+    package var schemas: [any JobSchema]
     package var startedAt: WallTime
     /// Tells "running" or "draining".
     package var state: @Sendable () -> String
@@ -23,22 +26,32 @@ package struct ControlSubject: Sendable {
     package var drain: @Sendable (Bool, @escaping @Sendable (_ wasDraining: Bool) -> Void) -> Void
     /// Reads the configuration again; the answer may come on any thread.
     package var reload: @Sendable (@escaping @Sendable (Result<ReloadOutcome, ReloadFailure>) -> Void) -> Void
+    /// Tries a relay by its name; nil where there is none of it. The answer may come on any thread.
+    package var check: @Sendable (String, @escaping @Sendable (CheckReport?) -> Void) -> Void
+
+    /// Names of the kinds.
+    var kinds: [String] { schemas.map(\.type) }
+
+    /// Of a kind by its number; nil for one that is in the spool and not in this daemon.
+    func schema(_ kind: UInt8) -> (any JobSchema)? { Int(kind) < schemas.count ? schemas[Int(kind)] : nil }
 
     package init(
-        spool: Spool, dispatcher: Dispatcher, events: Events, clock: any Clock, kinds: [String], startedAt: WallTime,
-        state: @escaping @Sendable () -> String,
+        spool: Spool, dispatcher: Dispatcher, events: Events, clock: any Clock, schemas: [any JobSchema],
+        startedAt: WallTime, state: @escaping @Sendable () -> String,
         drain: @escaping @Sendable (Bool, @escaping @Sendable (_ wasDraining: Bool) -> Void) -> Void,
-        reload: @escaping @Sendable (@escaping @Sendable (Result<ReloadOutcome, ReloadFailure>) -> Void) -> Void
+        reload: @escaping @Sendable (@escaping @Sendable (Result<ReloadOutcome, ReloadFailure>) -> Void) -> Void,
+        check: @escaping @Sendable (String, @escaping @Sendable (CheckReport?) -> Void) -> Void
     ) {
         self.spool = spool
         self.dispatcher = dispatcher
         self.events = events
         self.clock = clock
-        self.kinds = kinds
+        self.schemas = schemas
         self.startedAt = startedAt
         self.state = state
         self.drain = drain
         self.reload = reload
+        self.check = check
     }
 }
 

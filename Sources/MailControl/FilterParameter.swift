@@ -17,16 +17,16 @@ struct FilterParameter: Sendable {
     ]
 
     /// nil where the call has none.
-    init?(_ parameters: Parameters, queues: [String: UInt16], kinds: [String]) throws(ServiceError) {
+    init?(_ parameters: Parameters, _ subject: ControlSubject) throws(ServiceError) {
         guard let parameters = try parameters.object("filter", known: Self.known) else { return nil }
         let states = try parameters.optionalList("states") { $0.string.flatMap { JobState(name: $0) } } ?? []
         self.init(states: Set(states))
         if let name = try parameters.optionalString("queue") {
-            guard let number = queues[name] else { throw parameters.invalid("queue") }
+            guard let number = subject.spool.queues[name] else { throw parameters.invalid("queue") }
             filter.queue = number
         }
         if let name = try parameters.optionalString("kind") {
-            guard let index = kinds.firstIndex(of: name) else { throw parameters.invalid("kind") }
+            guard let index = subject.kinds.firstIndex(of: name) else { throw parameters.invalid("kind") }
             filter.kind = UInt8(index)
         }
         filter.uids = try parameters.optionalList("uids") { $0.int.flatMap { UInt32(exactly: $0) } }.map { Set($0) }
@@ -35,7 +35,7 @@ struct FilterParameter: Sendable {
         let wanted = WantedLetter(
             to: try parameters.optionalString("to")?.lowercased(),
             from: try parameters.optionalString("from")?.lowercased(), tag: try parameters.optionalString("tag"))
-        if !wanted.isAny { filter.letter = { wanted.takes(Letterhead($0)) } }
+        if !wanted.isAny { filter.letter = { wanted.takes(Letterhead($0, subject.schema($0.kind))) } }
     }
 
     init(states: Set<JobState> = []) {

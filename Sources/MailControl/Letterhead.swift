@@ -14,9 +14,10 @@ struct Letterhead {
     var tags: [String] = []
     var history: [HistoryRecord]
 
-    init(_ record: JobRecord) {
+    /// - Parameter schema: nil where the job's kind is not of this daemon.
+    init(_ record: JobRecord, _ schema: (any JobSchema)?) {
         history = HistoryRecord.parse(record.history)
-        if record.body.isEmpty { readHistory() } else { record.body.withUnsafeBytes { readLine($0) } }
+        if record.body.isEmpty { readHistory() } else { readLine(record.body, schema) }
     }
 
     var attempts: [AttemptRecord] { history.compactMap(\.attempt) }
@@ -30,43 +31,14 @@ struct Letterhead {
         return parts.filter { !$0.isEmpty }.joined(separator: " ")
     }
 
-    /// A line may be long, and most of it is text and attachments: these are passed over, not decoded.
-    private mutating func readLine(_ line: UnsafeRawBufferPointer) {
-        var scanner = JSONScanner()
-        var members: [JSONMember] = []
-        guard (try? scanner.members(of: line, into: &members)) != nil else { return }
-        var named: [String] = []
-        var from: String?
-        for member in members {
-            if member.hasKey("from", in: line) {
-                from = member.string(in: line)
-            } else if member.hasKey("envelope", in: line) {
-                readEnvelope(member, line)
-            } else if ["to", "cc", "bcc"].contains(where: { member.keyText.equals($0.utf8, in: line) }) {
-                named += Self.strings(member, line)
-            } else if member.hasKey("subject", in: line) {
-                subject = member.string(in: line)
-            } else if member.hasKey("ref", in: line) {
-                ref = member.string(in: line)
-            } else if member.hasKey("tags", in: line) {
-                tags = Self.strings(member, line)
-            }
-        }
-        sender = sender ?? from
-        if recipients.isEmpty { recipients = named }
-    }
-
-    private mutating func readEnvelope(_ envelope: JSONMember, _ line: UnsafeRawBufferPointer) {
-        for member in envelope.elements(in: line) {
-            if member.hasKey("from", in: line) { sender = member.string(in: line) }
-            if member.hasKey("to", in: line) { recipients = Self.strings(member, line) }
-        }
-    }
-
-    /// One string is a list of one.
-    private static func strings(_ member: JSONMember, _ line: UnsafeRawBufferPointer) -> [String] {
-        if let one = member.string(in: line) { return [one] }
-        return member.elements(in: line).compactMap { $0.string(in: line) }
+    private mutating func readLine(_ line: [UInt8], _ schema: (any JobSchema)?) {
+        guard let json = try? JSONValue(parsing: line) else { return }
+        let heading = schema?.heading(json) ?? JobHeading()
+        sender = heading.sender
+        recipients = heading.recipients
+        subject = heading.subject
+        ref = json["ref"]?.string
+        tags = json["tags"]?.array?.compactMap(\.string) ?? []
     }
 
     private mutating func readHistory() {

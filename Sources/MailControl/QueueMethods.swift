@@ -14,7 +14,7 @@ extension ControlMethods {
     func list(_ call: VarlinkCall, _ answer: Answer) throws(ServiceError) {
         let parameters = try Parameters(call, known: ["state", "filter", "after", "limit"])
         let state = try parameters.optionalState("state")
-        let found = try FilterParameter(parameters, queues: subject.spool.queues, kinds: subject.kinds)
+        let found = try FilterParameter(parameters, subject)
         if state != nil, found != nil { throw parameters.invalid("state") }
         let wanted = found ?? FilterParameter(states: state.map { [$0] } ?? [])
         let after = try parameters.optionalID("after") ?? JobID(raw: 0)
@@ -85,16 +85,18 @@ extension ControlMethods {
 
     private func reply(_ page: JobPage, of wanted: FilterParameter, _ running: Set<JobID>) -> VarlinkReply {
         let records = page.records.filter { wanted.takes(state($0, running)) }
-        var reply: JSONObject = ["jobs": .array(records.map { .object(summary($0, Letterhead($0), running)) })]
+        var reply: JSONObject = ["jobs": .array(records.map { .object(summary($0, letterhead($0), running)) })]
         if let next = page.next { reply["next"] = .string(next.description) }
         return VarlinkReply(reply)
     }
+
+    private func letterhead(_ record: JobRecord) -> Letterhead { Letterhead(record, subject.schema(record.kind)) }
 
     private func summary(_ record: JobRecord, _ letter: Letterhead, _ running: Set<JobID>) -> JSONObject {
         var object: JSONObject = [
             "id": .string(record.id.description),
             "state": .string(state(record, running).name),
-            "kind": .string(Int(record.kind) < subject.kinds.count ? subject.kinds[Int(record.kind)] : "unknown"),
+            "kind": .string(subject.schema(record.kind)?.type ?? "unknown"),
             "priority": JSONValue(Int(record.priority)),
             "accepted_at": .string(record.id.time.rfc3339),
             "attempts": JSONValue(record.attempts),
@@ -118,7 +120,7 @@ extension ControlMethods {
     }
 
     private func details(_ record: JobRecord, _ running: Set<JobID>) -> JSONObject {
-        let letter = Letterhead(record)
+        let letter = letterhead(record)
         var object: JSONObject = [
             "job": .object(summary(record, letter, running)), "history": .array(letter.history.map(entry)),
         ]

@@ -12,7 +12,7 @@ extension ControlMethods {
         let parameters = try Parameters(call, known: ["ids", "filter", "dry_run"])
         let isDryRun = try parameters.optionalBool("dry_run") ?? false
         let ids = try parameters.optionalList("ids") { $0.string.flatMap { JobID($0) } }
-        let found = try FilterParameter(parameters, queues: subject.spool.queues, kinds: subject.kinds)
+        let found = try FilterParameter(parameters, subject)
         let source: ChangeRun.Source
         switch (ids, found) {
         // Twice the same would be told as changed and as unchanged.

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailJob
+import MailTransport
 
 /// Everything an operator may decide, as docs/configuration.md lists it; every default of a bound is MailJob's.
 ///
@@ -20,6 +21,8 @@ package struct Configuration: Equatable, Sendable {
     package var retry = Retry()
     package var metrics = Metrics()
     package var maildir: Maildir
+    /// Refresh tokens that were given to us in place of the configured ones. No key changes it.
+    package var oauthDirectory: String
     /// In the order of their names.
     package var relays: [RelaySettings] = []
     /// In the order of the file.
@@ -28,6 +31,10 @@ package struct Configuration: Equatable, Sendable {
     package var queues: [QueueSettings] = []
     /// In the order of the file.
     package var dkim: [DKIMSettings] = []
+    /// nil: there is no such kind of job.
+    package var webhook: WebhookSettings?
+    package var exec: ExecSettings?
+    package var noop: NoopSettings?
 
     /// The defaults; `stateDirectory` holds every path where it is given.
     package init(hostname: String, stateDirectory: String? = nil) {
@@ -35,6 +42,7 @@ package struct Configuration: Equatable, Sendable {
         sockets = Sockets(directory: stateDirectory ?? "/run/maild")
         spool = Spool(directory: stateDirectory ?? "/var/lib/maild")
         maildir = Maildir(directory: stateDirectory ?? "/var/lib/maild")
+        oauthDirectory = (stateDirectory ?? "/var/lib/maild") + "/oauth"
     }
 }
 

@@ -11,7 +11,11 @@ extension Configuration {
         let after = Dictionary(entries, uniquingKeysWith: { first, _ in first })
         let gone = old.entries.map(\.0).filter { after[$0] == nil }
         let differing = entries.map(\.0).filter { before[$0] != after[$0] } + gone
-        let waits = { (key: String) in key.hasPrefix("sockets.") || key == "spool.path" }
+        // A kind has its number, its metrics and its schema from the start on.
+        let kinds = Kinds.others.filter { $0.isNamed(self) != $0.isNamed(old) }.map(\.type)
+        let waits = { (key: String) in
+            key.hasPrefix("sockets.") || key == "spool.path" || kinds.contains { key.hasPrefix("\($0).") }
+        }
         return (differing.filter { !waits($0) }, differing.filter(waits))
     }
 
@@ -42,6 +46,7 @@ extension Configuration {
         ]
         entries += queues.flatMap(\.entries)
         entries += routes.enumerated().map { ("route[\($0.offset + 1)]", "\($0.element)") }
+        entries += kindEntries
         entries += dkim.enumerated().flatMap { $1.entries("dkim[\($0 + 1)]") }
         return entries + relays.flatMap(\.entries)
     }
@@ -91,16 +96,18 @@ extension RelaySettings {
             ("relay.\(name).idle_seconds_max", "\(idleSecondsMax)"),
             ("relay.\(name).messages_per_second", messagesPerSecond.map { "\($0)" } ?? ""),
             ("relay.\(name).tls", tls.rawValue),
-        ] + securityEntries.compactMap { key, value in value.map { ("relay.\(name).\(key)", $0) } }
+        ] + rarerEntries.compactMap { key, value in value.map { ("relay.\(name).\(key)", $0) } }
     }
 
     /// Only what the file says: most relays have none of it.
-    private var securityEntries: [(String, String?)] {
+    private var rarerEntries: [(String, String?)] {
         var entries: [(String, String?)] = [
+            ("socket", socket), ("protocol", mailProtocol == .smtp ? nil : mailProtocol.rawValue),
+            ("ignore_extensions", ignoredExtensions.isEmpty ? nil : ignoredExtensions.joined(separator: " ")),
             ("tls_roots", tlsFiles.roots), ("tls_certificate", tlsFiles.certificate), ("tls_key", tlsFiles.key),
         ]
         guard let login else { return entries }
-        entries += [("user", login.user), (login.secret.key, login.secret.name), ("auth", login.mechanism?.key)]
+        entries += [("user", login.user)] + login.secret.entries + [("auth", login.mechanism?.key)]
         return entries
     }
 }

@@ -4,7 +4,8 @@
 /// The names a configuration file may use.
 enum ConfigurationKeys {
     /// Under `""` the keys before the first table; under `relay` and `queue` those of each `[relay.NAME]` and
-    /// `[queue.NAME]`, under `route` and `dkim` those of each `[[route]]` and `[[dkim]]`.
+    /// `[queue.NAME]`, under `route` and `dkim` those of each `[[route]]` and `[[dkim]]`, under `webhook.NAME` and
+    /// `exec.NAME` those of the tables below.
     static let tables: [String: [String]] = [
         "": ["hostname", "workers", "log_level", "default_relay", "drain_seconds_max"],
         "sockets": ["submit", "control", "metrics"],
@@ -19,14 +20,25 @@ enum ConfigurationKeys {
         "relay": [
             "host", "port", "connections_max", "messages_per_connection_max", "idle_seconds_max", "messages_per_second",
             "tls", "tls_roots", "tls_certificate", "tls_key", "user", "password_file", "password_credential",
-            "token_file", "token_credential", "auth",
+            "token_file", "token_credential", "auth", "protocol", "socket", "ignore_extensions",
+            "token_file", "token_credential", "auth", "oauth_token_url", "oauth_client_id",
+            "oauth_client_secret_file", "oauth_client_secret_credential", "oauth_refresh_token_file",
+            "oauth_refresh_token_credential", "oauth_scope", "oauth_tls_roots",
         ],
-        "route": ["sender_domain", "recipient_domain", "relays"],
+        "route": ["sender_domain", "recipient_domain", "queue", "tag", "relays"],
+        "webhook": ["allow_private", "connect_seconds_max", "seconds_max", "concurrency_max", "tls_roots"],
+        "webhook.NAME": [
+            "url", "url_file", "url_credential", "secret_file", "secret_credential", "signature", "authorization_file",
+            "authorization_credential",
+        ],
+        "exec": ["concurrency_max"],
+        "exec.NAME": ["command", "directory", "env", "seconds_max", "concurrency_max"],
+        "noop": ["enabled"],
         "queue": ["weight", "concurrency_max"],
         "dkim": ["domain", "selector", "key_file", "key_credential", "subdomains"],
     ]
 
-    static let sections = tables.keys.filter { !$0.isEmpty }.sorted()
+    static let sections = tables.keys.filter { !$0.isEmpty && !$0.contains(".") }.sorted()
 
     static func known(in table: String) -> [String] { tables[table] ?? [] }
 

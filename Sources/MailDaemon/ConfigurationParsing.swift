@@ -20,6 +20,7 @@ extension Configuration {
         try reader.readPath(["maildir", "path"], into: &configuration.maildir.path)
         try configuration.readRelays(reader)
         try configuration.readDKIM(reader)
+        try configuration.readKinds(reader)
         for name in try (reader.names(in: ["queue"]) ?? []).sorted() {
             configuration.queues.append(try QueueSettings(reader, name: name))
         }
@@ -142,11 +143,7 @@ extension RelaySettings {
     init(_ reader: ConfigurationReader, name: String) throws(ConfigurationError) {
         let path = ["relay", name]
         self.init(name: name, host: "")
-        try reader.read(path + ["host"], into: &host, wanted: "a domain name or an IP address") {
-            HostPort.isHost($0) ? $0 : nil
-        }
-        guard !host.isEmpty else { throw reader.error(path + ["host"], "is missing") }
-        try reader.read(path + ["port"], into: &port, 1...65535)
+        try readServer(reader, path)
         try reader.read(path + ["connections_max"], into: &connectionsMax, Configuration.Ranges.relayConnections)
         try reader.read(
             path + ["messages_per_connection_max"], into: &messagesPerConnectionMax, 1...Configuration.Ranges.million)

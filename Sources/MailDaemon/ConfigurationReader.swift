@@ -42,6 +42,8 @@ struct ConfigurationReader {
     /// Whether the file says so itself; a default may be to blame otherwise.
     func has(_ path: [String]) -> Bool { node(path) != nil }
 
+    func isTable(_ path: [String]) -> Bool { node(path)?.table != nil }
+
     /// The table at `path`, nil where there is none; anything else at that place is an error.
     func names(in path: [String]) throws(ConfigurationError) -> [String]? {
         guard !path.isEmpty else { return root.keys }

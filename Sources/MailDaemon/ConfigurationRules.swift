@@ -43,7 +43,9 @@ extension ConfigurationReader {
             }
             for key in try names(in: [name]) ?? [] {
                 if name == "relay" || name == "queue" {
-                    try refuseUnknownKeys(of: key, in: name)
+                    try refuseUnknownKeys(of: key, in: name, as: name)
+                } else if ConfigurationKeys.tables["\(name).NAME"] != nil, isTable([name, key]) {
+                    try refuseUnknownKeys(of: key, in: name, as: "\(name).NAME")
                 } else {
                     try refuseUnknown([name, key], in: name)
                 }
@@ -57,26 +59,35 @@ extension ConfigurationReader {
         }
     }
 
-    /// - Parameter section: `relay` or `queue`.
-    private func refuseUnknownKeys(of name: String, in section: String) throws(ConfigurationError) {
+    /// - Parameter table: as `ConfigurationKeys` calls it.
+    private func refuseUnknownKeys(
+        of name: String, in section: String, as table: String
+    ) throws(ConfigurationError) {
         let path = [section, name]
         let allowed = name.utf8.allSatisfy { HostPort.isLetterOrDigit($0) || [0x2D, 0x2E, 0x5F].contains($0) }
         guard allowed, (1...63).contains(name.utf8.count) else {
-            throw error(path, "a \(section)'s name has 1 to 63 letters, digits, hyphens, underscores or dots")
+            let whose = section == table ? "a \(section)'s name" : "NAME in [\(table)]"
+            throw error(path, "\(whose) has 1 to 63 letters, digits, hyphens, underscores or dots")
         }
         for key in try names(in: path) ?? [] {
             try refuseSecret(path + [key])
-            try refuseUnknown(path + [key], in: section)
+            try refuseUnknown(path + [key], in: table)
         }
     }
 
     /// A configuration is read by many and kept in repositories.
     private func refuseSecret(_ path: [String]) throws(ConfigurationError) {
-        guard let name = path.last, ["password", "token", "secret"].contains(name) else { return }
-        let kind = name == "token" ? name : "password"
+        guard let name = path.last, let kind = Self.secrets["\(path[0]).\(name)"] else { return }
         let files = "\(kind)_file (a path) or \(kind)_credential (a systemd credential)"
         throw error(path, "no secret stands in this file, which others may read: use \(files)")
     }
+
+    /// What people call a secret, and how its keys begin.
+    private static let secrets = [
+        "relay.password": "password", "relay.secret": "password", "relay.token": "token",
+        "relay.oauth_client_secret": "oauth_client_secret", "relay.oauth_refresh_token": "oauth_refresh_token",
+        "webhook.secret": "secret", "webhook.authorization": "authorization", "webhook.token": "authorization",
+    ]
 
     private func refuseUnknown(_ path: [String], in table: String) throws(ConfigurationError) {
         guard let name = path.last, !ConfigurationKeys.known(in: table).contains(name) else { return }
@@ -90,9 +101,19 @@ extension ConfigurationReader {
 
     /// sun_path has 108 bytes, the last of them a NUL (unix(7)).
     func refuseLongSocket(_ name: String, _ path: String, _ stateDirectory: String?) throws(ConfigurationError) {
-        guard path.utf8.count > 107 else { return }
-        let message = "\(path) has \(path.utf8.count) bytes; a socket's path has at most 107"
-        guard !has(["sockets", name]), stateDirectory != nil else { throw error(["sockets", name], message) }
-        throw ConfigurationError(file: "--state", message: message)
+        guard has(["sockets", name]) || stateDirectory == nil else {
+            guard let message = Self.complaint(ofSocket: path) else { return }
+            throw ConfigurationError(file: "--state", message: message)
+        }
+        try refuseLongSocket(["sockets", name], path)
+    }
+
+    func refuseLongSocket(_ key: [String], _ path: String) throws(ConfigurationError) {
+        if let message = Self.complaint(ofSocket: path) { throw error(key, message) }
+    }
+
+    private static func complaint(ofSocket path: String) -> String? {
+        guard path.utf8.count > 107 else { return nil }
+        return "\(path) has \(path.utf8.count) bytes; a socket's path has at most 107"
     }
 }

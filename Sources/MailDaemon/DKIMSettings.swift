@@ -3,21 +3,16 @@
 
 import MailJob
 import MailMessage
+import MailTransport
 
 /// One `[[dkim]]`: a key that signs the mail of a domain. The key was read with the file that names it.
 package struct DKIMSettings: Equatable, Sendable {
-    package enum Source: Equatable, Sendable {
-        case file(String)
-        /// Name of a systemd credential.
-        case credential(String)
-    }
-
     /// In ASCII and small letters.
     package var domain: String
     /// RFC 6376 §3.1: labels with dots between them.
     package var selector: String
     package var coversSubdomains = false
-    package var source: Source
+    package var source: PrivateFile
     package var key: DKIMKey
 
     /// Two keys with the same public half are the same.
@@ -60,33 +55,30 @@ extension DKIMSettings {
 
     private static func key(
         _ reader: ConfigurationReader, _ table: [String]
-    ) throws(ConfigurationError) -> (Source, DKIMKey) {
+    ) throws(ConfigurationError) -> (PrivateFile, DKIMKey) {
         let (file, credential) = (table + ["key_file"], table + ["key_credential"])
         guard reader.has(file) != reader.has(credential) else {
             let fault = reader.has(file) ? "excludes key_file" : "is missing, and key_credential too: one is needed"
             throw reader.error(reader.has(file) ? credential : file, fault)
         }
-        var path = ""
-        if reader.has(file) {
-            try reader.readPath(file, into: &path)
-            return (.file(path), try key(SecretFile(path: path), reader, file))
-        }
-        try reader.read(credential, into: &path, wanted: "the name of a systemd credential, without slashes") {
-            SecretFile.isCredentialName($0) ? $0 : nil
-        }
-        guard let secret = SecretFile(credential: path) else {
-            throw reader.error(credential, "names a credential, but maild was given none ($CREDENTIALS_DIRECTORY)")
-        }
-        return (.credential(path), try key(secret, reader, credential))
+        let key = reader.has(file) ? file : credential
+        let source = try reader.privateFile(key, isCredential: key == credential)
+        return (source, try self.key(source, reader, key))
     }
 
     private static func key(
-        _ secret: SecretFile, _ reader: ConfigurationReader, _ key: [String]
+        _ source: PrivateFile, _ reader: ConfigurationReader, _ key: [String]
     ) throws(ConfigurationError) -> DKIMKey {
-        do {
-            return try DKIMKey(pem: try secret.text())
+        let bytes: [UInt8]
+        do throws(SecretFileError) {
+            bytes = try source.content()
         } catch {
-            throw reader.error(key, "\(secret.path) \(error)")
+            throw reader.error(key, error.reason)
+        }
+        do {
+            return try DKIMKey(pem: String(decoding: bytes, as: UTF8.self))
+        } catch {
+            throw reader.error(key, "\((try? source.path()) ?? source.name) \(error)")
         }
     }
 }

@@ -21,6 +21,7 @@ struct DaemonGauges: GaugeSource {
         var gauges = Gauges()
         gauges.ready = house.state.withLock { $0 == .running || $0 == .reloading }
         gauges.healthy = house.heartbeat.isHealthy
+        gauges.heartbeat = house.heartbeat.lastBeat ?? house.startedAt
         gauges.paused = report.isPaused
         gauges.jobs = jobs(report)
         gauges.runningByKind = rooms.dispatcher.gauges.busyByKind
@@ -29,6 +30,9 @@ struct DaemonGauges: GaugeSource {
         gauges.workersIdle = max(0, report.target - report.busy)
         gauges.workersTarget = report.target
         gauges.spoolBytes = rooms.spool.storedBytes()
+        gauges.spoolBytesMax = rooms.spool.limits.bytesMax
+        gauges.spoolBodyBytes = rooms.spool.tally.bytes
+        gauges.spoolIsWritable = rooms.spool.isWritable
         gauges.clientConnections = rooms.intake.connections
         gauges.relays = rooms.dispatcher.transportReports.map(Gauges.Relay.init)
         return gauges

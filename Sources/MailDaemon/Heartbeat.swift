@@ -40,7 +40,8 @@ final class Heartbeat: @unchecked Sendable {
     }
 
     func watch(
-        _ dispatcher: Dispatcher, _ spool: Spool, _ delivery: any EventLoop, state: @escaping @Sendable () -> DaemonState
+        _ dispatcher: Dispatcher, _ spool: Spool, _ delivery: any EventLoop,
+        state: @escaping @Sendable () -> DaemonState
     ) {
         self.state = state
         self.dispatcher = dispatcher
@@ -63,6 +64,9 @@ final class Heartbeat: @unchecked Sendable {
 
     /// All parts have moved lately.
     var isHealthy: Bool { pulse.isBeating() }
+
+    /// When all parts were last seen to move; nil before the first time.
+    var lastBeat: WallTime? { pulse.lastBeat }
 
     /// Something has changed. Callable from any thread; cheap while a tick is pending.
     func touch() {
@@ -120,6 +124,7 @@ final class Pulse: Sendable {
         var askedAt = 0.0
         /// How many answers the last question has had.
         var answers = 0
+        var lastBeat: WallTime?
     }
 
     /// Without a watchdog: how long a part may take to answer before it is called unhealthy.
@@ -158,8 +163,15 @@ final class Pulse: Sendable {
         return true
     }
 
+    var lastBeat: WallTime? { state.withLock { $0.lastBeat } }
+
     private func answered(_ question: Int) {
-        state.withLock { if $0.asked == question { $0.answers += 1 } }
+        let now = clock.now()
+        state.withLock { state in
+            guard state.asked == question else { return }
+            state.answers += 1
+            if state.answers == Self.partCount { state.lastBeat = now }
+        }
     }
 }
 

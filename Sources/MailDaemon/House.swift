@@ -28,6 +28,7 @@ final class House: @unchecked Sendable {
     let front: any EventLoop
     let delivery: any EventLoop
     let kinds: Kinds
+    let checks: RelayChecks
     let startedAt: WallTime
     let state: Mutex<DaemonState>
     private var rooms: Rooms?
@@ -52,13 +53,14 @@ final class House: @unchecked Sendable {
         let level = Priority(configuration.logLevel)
         let journal = Journal(identifier: "maild", fieldPrefix: "MAILD_", level: level)
         events = Events(
-            kinds: Kinds.schemas.map(\.type), journal: journal, workerLabel: configuration.metrics.workerLabel,
+            kinds: Kinds.types(configuration), journal: journal, workerLabel: configuration.metrics.workerLabel,
             clock: clock)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         front = group.next()
         delivery = group.next()
         tlsStamps = Kinds.stamps(configuration)
         kinds = try Kinds(configuration, on: delivery, events: events)
+        checks = RelayChecks(configuration, kinds.vault, on: delivery)
         state = Mutex(.starting)
         heartbeat = Heartbeat(on: front, notifier: Notifier(), interval: WatchdogInterval.seconds(), clock: clock)
     }
@@ -68,7 +70,7 @@ final class House: @unchecked Sendable {
     /// Opens the spool, which recovers by itself, and sets the dispatcher to work on what it holds.
     func open(_ sockets: ListeningSockets) throws(DaemonFailure) {
         let keeping = try Self.attempt { () throws(SpoolError) in
-            try SQLiteKeeping(path: configuration.spool.path, kinds: Kinds.schemas.map(\.type))
+            try SQLiteKeeping(path: configuration.spool.path, kinds: kinds.all.map(\.type))
         }
         let inHand = try Self.attempt { () throws(SpoolError) in try recover(keeping) }
         let found = keeping.opened
@@ -77,13 +79,17 @@ final class House: @unchecked Sendable {
             workers: DispatchFact.workers(found.settings, configured: configuration.workers),
             isPaused: found.settings[DispatchFact.paused] != nil, inHand: inHand, clock: clock, events: events)
         let observer = SpoolTelemetry(events, heartbeat)
+        let outcomes = Outcomes(on: front)
         let spool = try Self.attempt { () throws(SpoolError) in
             try Spool(
-                keeping, clock: clock, limits: SpoolLimits(configuration), observer: observer, listener: dispatcher)
+                keeping, clock: clock, limits: SpoolLimits(configuration), observer: observer,
+                listener: SpoolListeners([dispatcher, outcomes]))
         }
         let intake = Intake(
-            on: front, spool: spool, schemas: Kinds.schemas,
-            settings: IntakeSettings(configuration, queues: found.queues), clock: clock, events: events)
+            on: front, spool: spool, schemas: kinds.schemas(configuration),
+            settings: IntakeSettings(configuration, queues: found.queues), outcomes: outcomes, clock: clock,
+            events: events)
+        front.execute { outcomes.start(spool) }
         rooms = Rooms(spool: spool, dispatcher: dispatcher, intake: intake)
         events.recovered(jobs: found.tally.jobs)
         events.scaled(from: 0, to: dispatcher.gauges.target)
@@ -134,10 +140,14 @@ final class House: @unchecked Sendable {
     private func subject(_ rooms: Rooms, _ reloader: Reloader) -> ControlSubject {
         ControlSubject(
             spool: rooms.spool, dispatcher: rooms.dispatcher, events: events, clock: clock,
-            kinds: Kinds.schemas.map(\.type), startedAt: startedAt,
+            schemas: kinds.schemas(configuration), startedAt: startedAt,
             state: { [weak self] in self?.state.withLock { $0.rawValue } ?? "stopping" },
             drain: { [self] isOn, done in front.execute { [self] in done(letRunEmpty(isOn, rooms.intake)) } },
-            reload: { reloader.request($0) })
+            reload: { reloader.request($0) },
+            check: { [weak self] name, answer in
+                guard let self else { return answer(nil) }
+                delivery.execute { self.checks.check(name, done: answer) }
+            })
     }
 
     /// On the front loop. Returns how it was before.

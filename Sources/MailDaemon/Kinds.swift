@@ -8,24 +8,54 @@ import MailTransport
 import MailWire
 import NIOCore
 
-/// The kinds of job that this daemon knows. A new kind is a folder in MailTransport, a schema beside it, and a line in
-/// each of the two lists here, in the same place.
+/// The kinds of job of one daemon, from its start to its end: e-mail, and of the others those that the configuration
+/// named at the start.
 struct Kinds {
-    static let schemas: [any JobSchema] = [EmailSchema()]
+    /// A new kind is a folder in MailTransport and a line here: docs/adding-a-kind.md.
+    static let others = [
+        KindEntry(WebhookKind.self, WebhookSchema.type) { $0.webhook },
+        KindEntry(ExecKind.self, ExecSchema.type) { $0.exec },
+        KindEntry(NoopKind.self, NoopSchema.type) { $0.noop },
+    ]
 
     let email: EmailKind
-    var all: [any JobKind] { [email] }
+    let vault: TokenVault
+    private let entries: [KindEntry]
+    private let opened: [OpenKind]
+    /// A kind's number is its place here and in the lists below.
+    var all: [any JobKind] { [email] + opened.map(\.kind) }
+
+    /// The names, before there are kinds.
+    static func types(_ configuration: Configuration) -> [String] {
+        [EmailSchema.type] + others.filter { $0.isNamed(configuration) }.map(\.type)
+    }
+
+    /// By the configuration of now; the kinds stay those of the start.
+    func schemas(_ configuration: Configuration) -> [any JobSchema] {
+        [EmailSchema()] + entries.map { $0.schema(configuration) }
+    }
+
+    func renewals(_ configuration: Configuration) throws(DaemonFailure) -> [DeliveryChange] {
+        var changes: [DeliveryChange] = []
+        for kind in opened { changes.append(try kind.renewal(configuration)) }
+        return changes
+    }
 
     /// - Parameter loop: the delivery loop.
     init(_ configuration: Configuration, on loop: any EventLoop, events: Events) throws(DaemonFailure) {
-        let transport = try Self.mailTransport(configuration, on: loop, events: events)
+        vault = TokenVault(directory: configuration.oauthDirectory, loop: loop)
+        let transport = try Self.mailTransport(configuration, vault, on: loop, events: events)
         email = EmailKind(
             hostname: configuration.hostname, transport: transport, signer: DKIMSigner(configuration.dkim), loop: loop)
+        entries = Self.others.filter { $0.isNamed(configuration) }
+        var opened: [OpenKind] = []
+        for entry in entries { opened.append(try entry.open(configuration, loop, events)) }
+        self.opened = opened
     }
 
     /// The relays by their routes, or the Maildir where none is configured.
     static func mailTransport(
-        _ configuration: Configuration, on loop: any EventLoop, events: Events
+        _ configuration: Configuration, _ vault: TokenVault, on loop: any EventLoop, events: Events
     ) throws(DaemonFailure) -> any MailTransport {
         let used = configuration.usedRelays
         guard !used.isEmpty else {
@@ -41,19 +71,21 @@ struct Kinds {
         var relays: [RoutedRelay] = []
         for settings in used {
             let observer = RelayTelemetry(events, events.relayHandle(settings.name))
-            let relay = try smtpRelay(settings, configuration.hostname, on: loop, observer)
+            let relay = try smtpRelay(settings, configuration.hostname, vault, on: loop, observer)
             relays.append(RoutedRelay(relay, messagesPerSecond: settings.messagesPerSecond, observer: observer))
         }
         return RoutedTransport(relays, table: configuration.routeTable, loop: loop)
     }
 
     private static func smtpRelay(
-        _ relay: RelaySettings, _ hostname: String, on loop: any EventLoop, _ observer: RelayTelemetry
+        _ relay: RelaySettings, _ hostname: String, _ vault: TokenVault, on loop: any EventLoop,
+        _ observer: RelayTelemetry
     ) throws(DaemonFailure) -> SMTPRelay {
         let settings = RelayConfiguration(relay, ehloName: hostname)
         do throws(TLSFileError) {
             let encryption = settings.tls == .off ? nil : try RelayTLS(settings)
-            return SMTPRelay(settings, loop: loop, encryption: encryption, observer: observer)
+            let tokens = try vault.tokens(for: relay, observer)
+            return SMTPRelay(settings, loop: loop, encryption: encryption, tokens: tokens, observer: observer)
         } catch {
             throw DaemonFailure(status: 78, description: "relay.\(relay.name).\(error)")
         }
@@ -63,6 +95,9 @@ struct Kinds {
 extension RelayConfiguration {
     init(_ settings: RelaySettings, ehloName: String) {
         self.init(name: settings.name, host: settings.host, port: settings.port, ehloName: ehloName)
+        socket = settings.socket
+        mailProtocol = settings.mailProtocol
+        ignoredExtensions = settings.ignoredExtensions
         connectionsMax = settings.connectionsMax
         messagesPerConnectionMax = settings.messagesPerConnectionMax
         idleSecondsMax = Int(settings.idleSecondsMax)
@@ -73,7 +108,7 @@ extension RelayConfiguration {
 }
 
 /// Carries what a relay sees, and what is seen of it, into metrics and log.
-final class RelayTelemetry: SMTPObserver, RouteObserver {
+final class RelayTelemetry: SMTPObserver, RouteObserver, OAuthObserver {
     private let events: Events
     private let relay: RelayHandle
 
@@ -92,7 +127,11 @@ final class RelayTelemetry: SMTPObserver, RouteObserver {
     func probing() { events.breakerProbes(relay: relay) }
     func closed() { events.breakerClosed(relay: relay) }
 
-    func reply(_ stage: SMTPStage, code: Int) {
+    func tokenFetched(seconds: Double) { events.tokenFetched(relay: relay, seconds: seconds) }
+    func tokenRefused(_ reason: String) { events.tokenRefused(relay: relay, reason: reason) }
+    func refreshTokenNotKept(_ reason: String) { events.refreshTokenNotKept(relay: relay, reason: reason) }
+
+    func reply(_ stage: SMTPStage, _ reply: ServerReply) {
         let replied: ReplyStage? =
             switch stage {
             case .greeting: .connect
@@ -102,10 +141,10 @@ final class RelayTelemetry: SMTPObserver, RouteObserver {
             case .mail: .mail
             case .recipient: .rcpt
             case .data: .data
-            case .end: .body
+            case .chunk, .end: .body
             case .quit: .quit
             case .handshake, .body, .reset: nil
             }
-        if let replied { events.smtpReply(relay: relay, stage: replied, code: code) }
+        if let replied { events.smtpReply(relay: relay, stage: replied, code: reply.code) }
     }
 }

@@ -36,7 +36,10 @@ extension RelaySettings {
         let names = SecretSource.keys.map(\.key).joined(separator: ", ")
         guard named.count == 1 else { throw reader.error(path + [named[1].key], "only one of \(names) may be there") }
         guard !user.isEmpty else { throw reader.error(path + [first.key], "needs user as well") }
-        let place = try place(reader, path + [first.key], isCredential: first.isCredential)
+        let place: SecretSource.Place =
+            first.key == OAuthSettings.firstKey
+            ? .endpoint(try OAuthSettings(reader, path))
+            : .kept(try reader.privateFile(path + [first.key], isCredential: first.isCredential))
         var login = LoginSettings(user: user, secret: SecretSource(kind: first.kind, place: place))
         let mechanisms = SASLName.all(for: first.kind).map(\.key).joined(separator: ", ")
         try reader.read(path + ["auth"], into: &login.mechanism, wanted: "one of \(mechanisms)") { name in
@@ -55,26 +58,13 @@ extension RelaySettings {
         _ reader: ConfigurationReader, _ path: [String]
     ) throws(ConfigurationError) {
         let names = SecretSource.keys.map(\.key).joined(separator: ", ")
+        let others = ConfigurationKeys.known(in: "relay").filter { $0.hasPrefix("oauth_") }
+        if let key = others.first(where: { reader.has(path + [$0]) }) {
+            throw reader.error(path + [key], "needs \(OAuthSettings.firstKey) as well")
+        }
         for key in ["user", "auth"] where reader.has(path + [key]) {
             throw reader.error(path + [key], "needs one of \(names) as well")
         }
-    }
-
-    private func place(
-        _ reader: ConfigurationReader, _ path: [String], isCredential: Bool
-    ) throws(ConfigurationError) -> SecretSource.Place {
-        var name = ""
-        guard isCredential else {
-            try reader.readPath(path, into: &name)
-            return .file(name)
-        }
-        // systemd.exec(5): the name of a file in $CREDENTIALS_DIRECTORY.
-        try reader.read(path, into: &name, wanted: "the name of a systemd credential, without a slash") { text in
-            let isFile =
-                !text.isEmpty && text != "." && text != ".." && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x2F }
-            return isFile ? text : nil
-        }
-        return .credential(name)
     }
 }
 
@@ -82,19 +72,15 @@ extension SecretSource {
     /// The configuration's keys, one for each kind and place.
     static let keys: [(key: String, kind: Credential.Kind, isCredential: Bool)] = [
         ("password_file", .password, false), ("password_credential", .password, true),
-        ("token_file", .token, false), ("token_credential", .token, true),
+        ("token_file", .token, false), ("token_credential", .token, true), (OAuthSettings.firstKey, .token, false),
     ]
 
-    /// The one that names this source.
-    var key: String {
+    /// Keys and what they say, for comparing.
+    var entries: [(String, String?)] {
         let prefix = kind == .password ? "password" : "token"
-        if case .file = place { return "\(prefix)_file" }
-        return "\(prefix)_credential"
-    }
-
-    var name: String {
-        switch place {
-        case .file(let name), .credential(let name): name
+        return switch place {
+        case .kept(let file): [("\(prefix)_\(file.place)", file.name)]
+        case .endpoint(let endpoint): endpoint.entries
         }
     }
 }
@@ -102,5 +88,26 @@ extension SecretSource {
 extension ConfigurationReader {
     func readPath(_ path: [String], into value: inout String?) throws(ConfigurationError) {
         try read(path, into: &value, wanted: "an absolute path") { $0.hasPrefix("/") ? .some(.some($0)) : nil }
+    }
+
+    /// Of a key that ends in `_file` or `_credential`: `secret` for `secret_file`; nil where neither is there.
+    func privateFile(named name: String, in table: [String]) throws(ConfigurationError) -> PrivateFile? {
+        let (file, credential) = (table + ["\(name)_file"], table + ["\(name)_credential"])
+        guard has(file) || has(credential) else { return nil }
+        guard !(has(file) && has(credential)) else { throw error(credential, "excludes \(name)_file") }
+        return try privateFile(has(file) ? file : credential, isCredential: has(credential))
+    }
+
+    /// The value of a key that ends in `_file` or `_credential`.
+    func privateFile(_ path: [String], isCredential: Bool) throws(ConfigurationError) -> PrivateFile {
+        var name = ""
+        guard isCredential else {
+            try readPath(path, into: &name)
+            return .file(name)
+        }
+        try read(path, into: &name, wanted: "the name of a systemd credential, without a slash") {
+            PrivateFile.isCredentialName($0) ? $0 : nil
+        }
+        return .credential(name)
     }
 }

@@ -59,7 +59,8 @@ final class Reloader: Sendable {
         let stamps = Kinds.stamps(new)
         let transport =
             new.ways != old.ways || stamps != house.tlsStamps
-            ? try Kinds.mailTransport(new, on: house.delivery, events: house.events) : nil
+            ? try Kinds.mailTransport(new, house.kinds.vault, on: house.delivery, events: house.events) : nil
+        let renewals = try house.kinds.renewals(new)
         let queues = try defineQueues(new)
         house.configuration = new
         house.tlsStamps = stamps
@@ -67,12 +68,16 @@ final class Reloader: Sendable {
         house.spool?.limits = SpoolLimits(new)
         let house = house
         let signer = DKIMSigner(new.dkim)
-        house.front.execute { house.intake?.apply(IntakeSettings(new, queues: queues)) }
+        house.front.execute {
+            house.intake?.apply(IntakeSettings(new, queues: queues), schemas: house.kinds.schemas(new))
+        }
         let bound = transport.map { UnsafeTransfer($0) }
         house.delivery.execute {
             if let bound { house.kinds.email.replace(bound.value) }
             house.kinds.email.replace(signer)
+            for renewal in renewals { renewal.carryOut() }
             house.dispatcher?.apply(DispatchSettings(new, queues: queues))
+            house.checks.configuration = new
         }
         return ReloadOutcome(changed: changes.changed, restartNeeded: changes.restartNeeded)
     }

@@ -13,14 +13,20 @@ package struct Judgement: Equatable {
     /// Attempts that have ended, this one included where it was one.
     package var attempts: Int
 
-    /// - Parameter chance: 0 up to 1, for the retry's jitter.
-    package init(_ job: WaitingJob, _ fates: [Fate], now: WallTime, retry: RetrySchedule, chance: Double) {
+    /// - Parameters:
+    ///   - notBefore: seconds from now in which there is no other attempt.
+    ///   - chance: 0 up to 1, for the retry's jitter.
+    package init(
+        _ job: WaitingJob, _ fates: [Fate], now: WallTime, retry: RetrySchedule, notBefore: Double = 0, chance: Double
+    ) {
         attempts = job.attempts + 1
         guard fates.contains(.open) else {
             state = fates.contains(.rejected) ? .failed : .delivered
             return
         }
-        let due = now + retry.wait(afterAttempts: attempts, chance: chance)
+        // What one server sent away with one word does not come back in one instant.
+        let asked = notBefore * (1 + RetrySchedule.jitter * chance)
+        let due = now + max(retry.wait(afterAttempts: attempts, chance: chance), asked)
         let isOut = job.attemptsMax > 0 && attempts >= job.attemptsMax
         // No attempt is begun after expires_at: waiting for one that would be too late helps nobody.
         state = isOut || due >= job.expiresAt ? .failed : .scheduled
@@ -42,7 +48,8 @@ package struct Judgement: Equatable {
         if let putOff = result.putOff, result.isWaitingOnly {
             self.init(job, waitsFor: putOff.seconds, now: now)
         } else {
-            self.init(job, result.fates, now: now, retry: retry, chance: chance)
+            self.init(
+                job, result.fates, now: now, retry: retry, notBefore: result.notBefore ?? 0, chance: chance)
         }
     }
 }

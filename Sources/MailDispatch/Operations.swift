@@ -158,7 +158,19 @@ extension Dispatcher {
         report.isPaused = isPaused
         report.dueLoaded = window.dueLoaded
         report.oldestReady = window.oldest
+        report.queues = queueReports
         return report
+    }
+
+    private var queueReports: [UInt16: DispatchReport.Queue] {
+        let oldest = window.oldestByQueue
+        var queues: [UInt16: DispatchReport.Queue] = [:]
+        for number in (spool?.queues ?? [:]).values {
+            queues[number] = DispatchReport.Queue(
+                rule: window.rules[number] ?? QueueRule(), running: window.running(number),
+                oldestReady: oldest[number])
+        }
+        return queues
     }
 
     package var transportReports: [TransportReport] { kinds.flatMap(\.reports) }

@@ -17,9 +17,10 @@ package final class Intake: @unchecked Sendable {
     // Everything but `connectionCount` is touched on `loop` alone.
     package let loop: any EventLoop
     private let spool: Spool
+    private let outcomes: Outcomes
     private let clock: any Clock
     let events: Events
-    private let schemas: [any JobSchema]
+    private var schemas: [any JobSchema]
     private(set) var settings: IntakeSettings
     private var reader: JobReader
     private var budget: ReadingBudget
@@ -36,9 +37,10 @@ package final class Intake: @unchecked Sendable {
     private var whenEmpty: (() -> Void)?
 
     package init(
-        on loop: any EventLoop, spool: Spool, schemas: [any JobSchema], settings: IntakeSettings, clock: any Clock,
-        events: Events
+        on loop: any EventLoop, spool: Spool, schemas: [any JobSchema], settings: IntakeSettings, outcomes: Outcomes,
+        clock: any Clock, events: Events
     ) {
+        self.outcomes = outcomes
         self.loop = loop
         self.spool = spool
         self.schemas = schemas
@@ -52,9 +54,10 @@ package final class Intake: @unchecked Sendable {
     /// Open connections; may be asked on any thread.
     package var connections: Int { connectionCount.load(ordering: .relaxed) }
 
-    /// For lines and connections that begin from now on.
-    package func apply(_ settings: IntakeSettings) {
+    /// For lines and connections that begin from now on. The schemas are of the same kinds in the same order.
+    package func apply(_ settings: IntakeSettings, schemas: [any JobSchema]) {
         loop.assertInEventLoop()
+        self.schemas = schemas
         self.settings = settings
         reader = JobReader(schemas: schemas, limits: settings.jobLimits)
         renewBudget()
@@ -129,7 +132,22 @@ package final class Intake: @unchecked Sendable {
         if isDraining || isClosed {
             return lines.refuse(isDraining ? Self.draining : Self.closed, line, by: &reader)
         }
-        lines.check(line, at: offset, now: clock.now(), expirySeconds: settings.expirySeconds, by: &reader)
+        lines.check(
+            line, at: offset, now: clock.now(), expirySeconds: settings.expirySeconds, mayWait: outcomes.hasRoom,
+            by: &reader)
+    }
+
+    // MARK: Outcomes
+
+    func expect(_ lines: Int) { outcomes.expect(lines) }
+
+    func wait(for job: JobID, _ conversation: Conversation, isRepeat: Bool) {
+        outcomes.wait(for: job, conversation, isRepeat: isRepeat)
+    }
+
+    func forget(_ job: JobID, _ conversation: Conversation) {
+        outcomes.expect(-1)
+        outcomes.forget(job, conversation)
     }
 
     func submit(_ bytes: ByteBuffer, _ submissions: [Submission], _ sheet: AnswerSheet) {
@@ -227,6 +245,7 @@ package final class Intake: @unchecked Sendable {
         whenEmpty = done
         for server in servers { server.close(promise: nil) }
         loop.scheduleTask(in: Self.drainGrace) { [self] in
+            outcomes.giveUp()
             for conversation in conversations.values { conversation.end(with: nil) }
             endIfEmpty()
         }

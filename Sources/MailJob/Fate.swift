@@ -6,4 +6,13 @@ package enum Fate: UInt8, Sendable {
     case open = 0
     case delivered = 1
     case rejected = 2
+
+    /// After an attempt. What may have arrived is sent again: at least once is the promise.
+    package init(_ verdict: Verdict) {
+        switch verdict {
+        case .delivered: self = .delivered
+        case .rejected: self = .rejected
+        case .deferred, .unknown: self = .open
+        }
+    }
 }

@@ -16,6 +16,8 @@ package enum Limits {
     package static let unansweredLinesMax = 1024
     /// The same in bytes, so that a thousand medium-sized lines do not add up.
     package static let unansweredBytesMax = 1 << 20
+    /// Lines of all connections that wait for their job's outcome, for days perhaps: some 20 MB.
+    package static let waitingLinesMax = 65_536
     /// Connections in all: half of what is left of a common descriptor limit of 4,096.
     package static let connectionsMax = 2048
     /// Connections of one user, so that one program gone wild leaves room for the others.
@@ -37,6 +39,8 @@ package enum Limits {
     package static let refBytesMax = 256
     /// An idempotency key: a UUID, a hash or an order's number.
     package static let keyBytesMax = 256
+    /// RFC 3461 §4.4: an ENVID has at most 100 characters, encoded as xtext.
+    package static let envelopeIDBytesMax = 100
     /// Header fields beside our own.
     package static let headersMax = 100
     /// RFC 5322 §2.1.1: a line has at most 998 octets without its CRLF.
@@ -96,9 +100,24 @@ package enum Limits {
     /// bound are not.
     package static let replyLineBytesMax = 4096
     package static let replyLinesMax = 256
+    /// RFC 3030 §2: a message by BDAT goes in chunks of so many octets, so that a server which refuses it is heard before
+    /// all of a large one has gone in vain; nearly every message is one chunk.
+    package static let chunkBytesMax = 1 << 20
     /// Kept open after the last message, below the five minutes at which RFC 5321 §4.5.3.2.7 lets a server hang up.
     package static let idleSecondsMax = 30
     package static let connectionsPerRelayMax = 16
     package static let messagesPerConnectionMax = 1000
     package static let replyTextBytesMax = 512
+
+    // MARK: Other kinds of job
+
+    /// It is signed on the delivery loop, at some 400 MB a second: ten milliseconds at the most.
+    package static let webhookBodyBytesMax = 4 << 20
+    /// Servers take some 8 KB of header in all.
+    package static let headerNameBytesMax = 256
+    package static let headerValueBytesMax = 4096
+    /// What a webhook's server answers, or a program writes, as it is kept with the verdict: a message for people.
+    package static let keptTextBytesMax = 1024
+    /// A server that wants to be left alone for longer than a day is asked after a day.
+    package static let retryAfterSecondsMax = 86_400.0
 }

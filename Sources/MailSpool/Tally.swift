@@ -87,6 +87,13 @@ package struct Tally: Equatable, Sendable {
         add(settlement.was, jobs: 1, bytes: settlement.bytes, in: settlement.group)
     }
 
+    /// By queue, over all users and kinds.
+    package var queues: [UInt16: GroupCount] {
+        var queues: [UInt16: GroupCount] = [:]
+        for (group, count) in groups { queues[group.queue, default: GroupCount()].add(count) }
+        return queues
+    }
+
     /// Of one user, over all queues and kinds.
     package func count(uid: UInt32) -> GroupCount {
         var sum = GroupCount()

@@ -40,6 +40,7 @@ private final class RelayMetrics: Sendable {
     private let sessions: Family<Counter>
     private let replies: Family<Counter>
     private let unreachable: Family<Counter>
+    private let tokens: Family<Counter>
     private let handles = Mutex<[String: RelayHandle]>([:])
 
     init(_ registry: Registry) {
@@ -58,6 +59,9 @@ private final class RelayMetrics: Sendable {
             labels: ["relay", "stage", "class"])
         unreachable = registry.counters(
             "maild_relay_unreachable_total", "Sessions that could not be established.", labels: ["relay"])
+        tokens = registry.counters(
+            "maild_relay_tokens_total", "Access tokens asked for at an OAuth 2 endpoint, by whether they were had.",
+            labels: ["relay", "result"])
     }
 
     func handle(_ name: String) -> RelayHandle {
@@ -66,6 +70,7 @@ private final class RelayMetrics: Sendable {
             let handle = RelayHandle(
                 name: name, connections: connections.with(name), breakerOpen: breakerOpen.with(name),
                 waiting: waiting.with(name), throttled: throttled.with(name), unreachable: unreachable.with(name),
+                tokens: ["had", "refused"].map { tokens.with(name, $0) },
                 sessions: ["no", "yes"].map { sessions.with(name, $0) },
                 replies: ReplyStage.allCases.map { stage in
                     RelayHandle.classes.map { replies.with(name, stage.name, $0) }

@@ -8,6 +8,7 @@ import MailJob
 final class DaemonMetrics: Sendable {
     private let buildInfo: Family<Gauge>
     private let ready: Gauge
+    private let heartbeat: Gauge
     private let paused: Gauge
     private let reloadSucceeded: Gauge
     private let reloadTime: Gauge
@@ -16,6 +17,8 @@ final class DaemonMetrics: Sendable {
     init(_ registry: Registry) {
         buildInfo = registry.gauges("maild_build_info", "1, labelled with the version.", labels: ["version"])
         ready = registry.gauge("maild_ready", "Whether maild serves (1) or starts or stops (0).")
+        heartbeat = registry.gauge(
+            "maild_heartbeat_timestamp_seconds", "When every part of the daemon was last seen to move.")
         paused = registry.gauge("maild_queue_paused", "Whether an operator has stopped the claiming of jobs (1).")
         reloadSucceeded = registry.gauge(
             "maild_config_last_reload_successful", "Whether the last reading of the configuration took effect (1).")
@@ -27,6 +30,7 @@ final class DaemonMetrics: Sendable {
 
     func set(_ gauges: Gauges) {
         ready.set(gauges.ready)
+        heartbeat.set(Double(gauges.heartbeat.milliseconds) / 1000)
         paused.set(gauges.paused)
     }
 

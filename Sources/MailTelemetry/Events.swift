@@ -19,8 +19,10 @@ package final class Events: Sendable {
     let clock: any Clock
     /// As `started` was told; empty before.
     private let startedVersion = Mutex("")
+    package let failures = RecentFailures()
     let refusedLines = Throttle()
     let clientRefusedLines = Throttle()
+    let awayLines = Throttle()
 
     /// - Parameters:
     ///   - kinds: names of the job kinds, for the `type` label. At least one.

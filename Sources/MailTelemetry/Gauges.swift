@@ -46,6 +46,8 @@ package struct Gauges: Sendable {
     package var ready = false
     /// Every part has moved lately: what `/-/healthy` answers.
     package var healthy = false
+    /// When every part was last seen to move.
+    package var heartbeat = WallTime(milliseconds: 0)
     package var paused = false
     package var jobs = Jobs()
     /// Jobs in workers' hands by index of their kind; shorter than the list of kinds means zero for the rest.
@@ -56,6 +58,11 @@ package struct Gauges: Sendable {
     package var workersBusy = 0
     package var workersTarget = 0
     package var spoolBytes = 0
+    /// What `spool.bytes_max` bounds, and its bound.
+    package var spoolBodyBytes = 0
+    package var spoolBytesMax = 0
+    /// The last commit went well.
+    package var spoolIsWritable = true
     package var clientConnections = 0
     package var relays: [Relay] = []
 

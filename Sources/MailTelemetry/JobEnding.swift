@@ -18,8 +18,10 @@ struct JobEnding {
         let hasRejected = state == .failed && verdicts.contains { $0.verdict.isRejected }
         switch state {
         case .delivered: self.init("delivered", .delivered, .info, EventID.delivered) { $0.isDelivered }
-        case .ready, .scheduled, .running: self.init("deferred", .deferred, .notice, EventID.deferred) { !$0.isDelivered }
-        case .failed: self.init("failed", .failed, .warning, EventID.failed) { hasRejected ? $0.isRejected : !$0.isDelivered }
+        case .ready, .scheduled, .running:
+            self.init("deferred", .deferred, .notice, EventID.deferred) { !$0.isDelivered }
+        case .failed:
+            self.init("failed", .failed, .warning, EventID.failed) { hasRejected ? $0.isRejected : !$0.isDelivered }
         case .expired: self.init("expired", .expired, .warning, EventID.expired) { !$0.isDelivered }
         case .held: self.init("held", .held, .warning, EventID.held) { !$0.isDelivered }
         case .cancelled: self.init("cancelled", .cancelled, .notice, EventID.cancelled) { _ in false }
@@ -27,7 +29,8 @@ struct JobEnding {
     }
 
     private init(
-        _ word: StaticString, _ name: WatchedEvent.Name, _ priority: Priority, _ id: StaticString, concerns: @escaping (Verdict) -> Bool
+        _ word: StaticString, _ name: WatchedEvent.Name, _ priority: Priority, _ id: StaticString,
+        concerns: @escaping (Verdict) -> Bool
     ) {
         self.word = word
         self.name = name

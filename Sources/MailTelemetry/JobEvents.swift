@@ -129,8 +129,8 @@ extension Events {
         }
     }
 
-    /// What became of the job, on its way to the disk. `state`: delivered, scheduled or ready (deferred, to be tried again), failed,
-    /// expired, cancelled or held. `endToEndSeconds` counts from acceptance.
+    /// What became of the job, on its way to the disk. `state`: delivered, scheduled or ready (deferred, to be tried
+    /// again), failed, expired, cancelled or held. `endToEndSeconds` counts from acceptance.
     package func settled(
         job: JobID, kind: Int, queue: UInt16, state: JobState, attempts: Int, endToEndSeconds: Double,
         verdicts: [(recipient: String, verdict: Verdict)], relay: String
@@ -140,6 +140,7 @@ extension Events {
             metrics.jobs.completed[kind][outcome].add()
             metrics.jobs.endToEnd[kind][outcome].observe(endToEndSeconds)
         }
+        if state == .failed || state == .expired { remember(job, kind: kind, relay: relay, verdicts) }
         let ending = JobEnding(state, verdicts)
         journal.write(ending.priority) { line in
             line.tell(ending, of: job, verdicts, relay)

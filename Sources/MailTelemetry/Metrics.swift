@@ -29,7 +29,7 @@ package final class Metrics: Sendable {
         daemon.set(gauges)
         jobs.set(gauges)
         workers.set(gauges)
-        store.bytes.set(gauges.spoolBytes)
+        store.set(gauges)
         connections.set(gauges)
         registry.render(format, into: &bytes)
     }

@@ -59,7 +59,8 @@ package final class MetricsHandler: ChannelInboundHandler {
         isAnswering = true
         bound.answering(context.channel)
         let answer = routes.answer(
-            head.method, head.uri, accept: head.headers[canonicalForm: "accept"].joined(separator: ","))
+            head.method, head.uri, accept: head.headers[canonicalForm: "accept"].joined(separator: ","),
+            encoding: head.headers[canonicalForm: "accept-encoding"].joined(separator: ","))
         let closing = !head.isKeepAlive
         let version = head.version.major == 1 ? head.version : .http1_1
         context.write(wrapOutboundOut(.head(answer.head(version: version, closing: closing))), promise: nil)

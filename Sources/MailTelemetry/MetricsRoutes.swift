@@ -14,8 +14,21 @@ package struct MetricsRoutes: Sendable {
         self.gauges = gauges
     }
 
-    /// `uri` is the request's target; a query is ignored. `accept` is the value of the header of that name.
-    package func answer(_ method: HTTPMethod, _ uri: String, accept: String = "") -> HTTPAnswer {
+    /// `uri` is the request's target; a query is ignored. `accept` and `encoding` are the values of the headers Accept
+    /// and Accept-Encoding.
+    package func answer(
+        _ method: HTTPMethod, _ uri: String, accept: String = "", encoding: String = ""
+    ) -> HTTPAnswer {
+        var answer = answer(method, uri, accept)
+        guard answer.status == .ok, answer.body.count >= Gzip.bytesMin else { return answer }
+        answer.extra.append(("Vary", "Accept-Encoding"))
+        guard Gzip.isAccepted(by: encoding), let packed = Gzip.compress(answer.body) else { return answer }
+        answer.body = packed
+        answer.extra.append(("Content-Encoding", "gzip"))
+        return answer
+    }
+
+    private func answer(_ method: HTTPMethod, _ uri: String, _ accept: String) -> HTTPAnswer {
         guard let page = page(uri.prefix { $0 != "?" && $0 != "#" }, accept) else {
             return .text(.notFound, "not found: there are /, /metrics, /status.json, /-/ready and /-/healthy")
         }

@@ -11,19 +11,22 @@ package final class RelayHandle: Sendable {
     let breakerOpen: Gauge
     let waiting: Gauge
     let throttled: Gauge
+    /// Had, and not had.
+    let tokens: [Counter]
     /// Without TLS, with TLS.
     private let sessions: [Counter]
     /// By stage, then by class.
     private let replies: [[Counter]]
     /// For the log only: a relay that is down is tried again and again.
     let unreachableLines = Throttle()
+    let tokenLines = Throttle()
 
     /// RFC 5321 §4.2.1: the first digit says it all. 1yz is not used by SMTP.
     static let classes = ["2xx", "3xx", "4xx", "5xx", "other"]
 
     init(
         name: String, connections: Gauge, breakerOpen: Gauge, waiting: Gauge, throttled: Gauge, unreachable: Counter,
-        sessions: [Counter], replies: [[Counter]]
+        tokens: [Counter], sessions: [Counter], replies: [[Counter]]
     ) {
         self.name = name
         self.breakerOpen = breakerOpen
@@ -31,6 +34,7 @@ package final class RelayHandle: Sendable {
         self.throttled = throttled
         self.connections = connections
         self.unreachable = unreachable
+        self.tokens = tokens
         self.sessions = sessions
         self.replies = replies
     }

@@ -19,6 +19,7 @@ struct StatusDocument {
             ("delivered", "\(totals.delivered)"), ("gone_failed", "\(totals.failed)"),
             ("spool_bytes", "\(gauges.spoolBytes)"), ("clients", "\(gauges.clientConnections)"),
             ("relays", "[\(relays.joined(separator: ","))]"),
+            ("failures", "[\(failures.joined(separator: ","))]"),
         ])
     }
 
@@ -41,6 +42,19 @@ struct StatusDocument {
         gauges.relays.map { relay in
             Self.object([
                 ("name", Self.string(relay.name)), ("connections", "\(relay.connections)"), ("idle", "\(relay.idle)"),
+                ("away", "\(relay.isOpen)"), ("waiting", "\(relay.waiting)"),
+                ("spared", relay.concurrencyMax.map(Self.number) ?? "null"),
+            ])
+        }
+    }
+
+    private var failures: [String] {
+        events.failures.latest.map { failure in
+            Self.object([
+                ("at", Self.number(Double(failure.at.milliseconds) / 1000)),
+                ("job", Self.string("\(failure.job)")), ("type", Self.string(failure.kind)),
+                ("relay", Self.string(failure.relay)), ("code", "\(failure.code)"),
+                ("enhanced", Self.string(failure.enhanced)),
             ])
         }
     }

@@ -93,8 +93,15 @@ enum StatusPage {
           <section aria-labelledby="relays" id="relay-section" hidden>
             <h2 id="relays">Relays</h2>
             <table>
-              <thead><tr><th scope="col">Relay</th><th scope="col" class="number">Connections</th><th scope="col" class="number">Idle</th></tr></thead>
+              <thead><tr><th scope="col">Relay</th><th scope="col">State</th><th scope="col" class="number">Waiting</th><th scope="col" class="number">Connections</th><th scope="col" class="number">Idle</th></tr></thead>
               <tbody id="relay-rows"></tbody>
+            </table>
+          </section>
+          <section aria-labelledby="failures" id="failure-section" hidden>
+            <h2 id="failures">Latest failures</h2>
+            <table>
+              <thead><tr><th scope="col">Job</th><th scope="col">When</th><th scope="col">Relay</th><th scope="col">Reply</th></tr></thead>
+              <tbody id="failure-rows"></tbody>
             </table>
           </section>
         </main>

@@ -6,7 +6,7 @@ enum StatusPageScript {
     static let javaScript = #"""
         'use strict';
         (() => {
-          const pointsMax = 120, series = {}, samples = [];
+          const pointsMax = 120, series = {}, samples = [], filled = {};
           const whole = new Intl.NumberFormat('en', {maximumFractionDigits: 0}), tenths = new Intl.NumberFormat('en', {maximumFractionDigits: 1});
           const element = id => document.getElementById(id);
           const put = (id, text) => { const e = element(id); if (e.textContent !== text) e.textContent = text; };
@@ -93,7 +93,7 @@ enum StatusPageScript {
 
           function showFigures(s) {
             put('workers', whole.format(s.workers.busy));
-          put('workers-target', 'of ' + whole.format(s.workers.target));
+            put('workers-target', 'of ' + whole.format(s.workers.target));
             draw('workers', s.workers.busy);
             put('running', whole.format(s.jobs.running));
             draw('running', s.jobs.running);
@@ -120,16 +120,28 @@ enum StatusPageScript {
             put('total-rejected', whole.format(s.rejected));
             put('clients', whole.format(s.clients));
             put('spool', size(s.spool_bytes));
-            element('relay-section').hidden = s.relays.length === 0;
-            element('relay-rows').replaceChildren(...s.relays.map(relay => {
-              const row = document.createElement('tr'), name = document.createElement('th');
-              name.scope = 'row';
-              name.textContent = relay.name;
-              row.append(name, ...[relay.connections, relay.idle].map(n => {
-                const cell = document.createElement('td');
-                cell.className = 'number';
-                cell.textContent = whole.format(n);
-                return cell;
+            fill('relay', s.relays.map(relay => [
+              relay.name, relay.away ? ['away', 'bad'] : relay.spared !== null ? ['spared', 'wait'] : ['up', 'good'],
+              relay.waiting, relay.connections, relay.idle]));
+            fill('failure', s.failures.map(f => [
+              f.job, new Date(f.at * 1000).toLocaleTimeString(), f.relay || '–', [f.code || '', f.enhanced].join(' ').trim() || '–']));
+          }
+
+          // Rows of a table that is there while it has any. A cell is a text, a number, or a text with its colour.
+          function fill(id, rows) {
+            element(id + '-section').hidden = rows.length === 0;
+            const shown = JSON.stringify(rows);
+            if (filled[id] === shown) return;
+            filled[id] = shown;
+            element(id + '-rows').replaceChildren(...rows.map(cells => {
+              const row = document.createElement('tr');
+              row.append(...cells.map((cell, index) => {
+                const e = document.createElement(index === 0 ? 'th' : 'td');
+                if (index === 0) e.scope = 'row';
+                if (typeof cell === 'number') e.className = 'number';
+                if (Array.isArray(cell)) e.className = 'state ' + cell[1];
+                e.textContent = typeof cell === 'number' ? whole.format(cell) : Array.isArray(cell) ? cell[0] : cell;
+                return e;
               }));
               return row;
             }));

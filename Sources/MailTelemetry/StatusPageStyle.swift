@@ -42,6 +42,11 @@ enum StatusPageStyle {
           font-weight: 400; }
         thead th { color: var(--faint); font-size: .875rem; }
         .number { text-align: right; padding-right: 1.5rem; width: 7rem; }
+        thead th.number { width: auto; }
+        @media (max-width: 40rem) {
+          .number { width: auto; padding-right: .5rem; }
+          section { overflow-x: auto; }
+        }
         dl { display: grid; gap: .5rem 1.5rem; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); margin: 0; }
         dt { color: var(--faint); font-size: .875rem; }
         dd { margin: 0; font-weight: 600; }

@@ -5,18 +5,33 @@ import Exposition
 
 /// The spool.
 final class StoreMetrics: Sendable {
-    let bytes: Gauge
+    private let bytes: Gauge
+    private let bodyBytes: Gauge
+    private let bodyBytesMax: Gauge
+    private let writable: Gauge
     let commitSeconds: Histogram
     let commitRows: Histogram
     let errors: Counter
 
     init(_ registry: Registry) {
-        bytes = registry.gauge("maild_store_bytes", "Size of the spool.")
+        bytes = registry.gauge("maild_store_bytes", "Size of the spool on disk.")
+        bodyBytes = registry.gauge(
+            "maild_store_jobs_bytes", "Bytes of all unfinished jobs, which spool.bytes_max bounds.")
+        bodyBytesMax = registry.gauge("maild_store_jobs_bytes_max", "The bound spool.bytes_max.")
+        writable = registry.gauge(
+            "maild_store_writable", "Whether the spool takes jobs (1), or the disk is full or refuses writes (0).")
         commitSeconds = registry.histogram(
             "maild_store_commit_seconds", "Length of a transaction with its fsync.", buckets: Ladder.commit)
         commitRows = registry.histogram(
             "maild_store_commit_batch_jobs", "Rows made durable by one transaction.", buckets: Ladder.rows,
             unit: .one)
         errors = registry.counter("maild_store_errors_total", "What the spool could not do.")
+    }
+
+    func set(_ gauges: Gauges) {
+        bytes.set(gauges.spoolBytes)
+        bodyBytes.set(gauges.spoolBodyBytes)
+        bodyBytesMax.set(gauges.spoolBytesMax)
+        writable.set(gauges.spoolIsWritable)
     }
 }

@@ -30,6 +30,8 @@ package struct WorkResult: Sendable {
     package var tried: [Trial]
     /// Some were not tried, for no fault of theirs.
     package var putOff: PutOff?
+    /// Seconds from now before which whoever deferred it does not want to be asked again.
+    package var notBefore: Double?
     package var relay: String
     package var peer: String?
     /// Such as `TLSv1.3`; nil in clear.

@@ -6,22 +6,27 @@ import NIOCore
 
 /// A composed message on its way: what any transport of e-mail needs, and nothing of the job it came from.
 package struct Mail: Sendable {
-    package let job: JobID
+    package var job: JobID
     /// Envelope sender without angle brackets; empty for the null reverse-path (RFC 5321 §4.5.5).
-    package let sender: String
+    package var sender: String
     /// Envelope recipients that this attempt is for, without angle brackets.
-    package let recipients: [String]
+    package var recipients: [String]
     /// RFC 5322 message, all lines ended by CRLF, no dot-stuffing.
-    package let message: ByteBuffer
+    package var message: ByteBuffer
     /// The body has octets over 127 and needs 8BITMIME (RFC 6152).
-    package let needs8BitMIME: Bool
+    package var needs8BitMIME: Bool
     /// The header has octets over 127, so that every recipient's server must offer SMTPUTF8 (RFC 6531 §3.1). Of the
     /// envelope's addresses this says nothing.
-    package let needsSMTPUTF8: Bool
+    package var needsSMTPUTF8: Bool
+    /// What the sender wants to hear from the servers on the way; nil: nothing was asked.
+    package var dsn: DSNRequest?
+    /// The job's, for routes.
+    package var queue = "default"
+    package var tags: [String] = []
 
     package init(
         job: JobID, sender: String, recipients: [String], message: ByteBuffer, needs8BitMIME: Bool,
-        needsSMTPUTF8: Bool = false
+        needsSMTPUTF8: Bool = false, dsn: DSNRequest? = nil
     ) {
         self.job = job
         self.sender = sender
@@ -29,6 +34,14 @@ package struct Mail: Sendable {
         self.message = message
         self.needs8BitMIME = needs8BitMIME
         self.needsSMTPUTF8 = needsSMTPUTF8
+        self.dsn = dsn
+    }
+
+    /// The same mail for some of its recipients, by their indices.
+    func part(_ chosen: [Int]) -> Mail {
+        var part = self
+        part.recipients = chosen.map { recipients[$0] }
+        return part
     }
 }
 
@@ -41,7 +54,7 @@ package struct Outcome: Sendable {
     package var peer: String?
     /// Who of the recipients was not tried; their verdicts say `deferred` and why.
     package var putOff: PutOff?
-    /// Such as `TLSv1.3`; nil in clear.
+    /// Such as `TLSv1.3`; nil in clear. Of a mail that went over several relays all versions, `none` for one in clear.
     package var tls: String?
 
     package init(verdicts: [Verdict], relay: String, peer: String? = nil, tls: String? = nil) {
@@ -101,7 +114,7 @@ extension MailTransport {
 /// A transport's numbers as `mailctl status` shows them.
 package struct TransportReport: Sendable {
     package var name: String
-    /// "smtp", "maildir".
+    /// "smtp", "lmtp", "maildir".
     package var transport: String
     /// host:port or directory.
     package var address: String

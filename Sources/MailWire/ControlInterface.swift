@@ -17,6 +17,21 @@ package enum ControlInterface {
         # state: idle or running; seconds: how long it has been so; job and kind while running.
         type Worker (number: int, state: string, seconds: float, job: ?string, kind: ?string)
 
+        # One queue. waiting: jobs that are ready or scheduled. weight: its share beside the other queues. concurrency_max: jobs
+        # at a time; missing: as many as there are workers. bytes: of all its jobs.
+        type Queue (
+          name: string,
+          weight: float,
+          paused: bool,
+          waiting: int,
+          running: int,
+          held: int,
+          failed: int,
+          bytes: int,
+          oldest_ready_seconds: float,
+          concurrency_max: ?int
+        )
+
         # One next hop. connections: open now; idle: of these without work. breaker: closed while sessions come about, open
         # while none does, with the cause and the time of the next probe, half-open while one mail finds out. waiting: mails in
         # line, or put off until the relay takes them; they use up no attempt. concurrency_max: mails at a time, while a relay
@@ -73,6 +88,7 @@ package enum ControlInterface {
         # A job that a method left as it was, and how it stands. state is missing where there is no such job.
         type Unchanged (id: string, state: ?string)
 
+        # to: the recipients; of a webhook its server or hook, of an exec its program. from: of e-mail alone.
         type JobSummary (
           id: string,
           state: string,
@@ -126,6 +142,7 @@ package enum ControlInterface {
           delivered_total: int,
           failed_total: int,
           spool_bytes: int,
+          queues: []Queue,
           worker_list: []Worker,
           relays: []Relay
         )
@@ -164,6 +181,23 @@ package enum ControlInterface {
         # The next hops that mail may take, as Status has them.
         method Relays() -> (relays: []Relay)
 
+        # One step of a check: connect, greeting, hello (EHLO or LHLO), tls or login. text: what the server said, or what is
+        # wrong.
+        type Finding (step: string, ok: bool, text: string)
+
+        # Connects to a relay of the configuration as mail would, encrypts and logs in, says goodbye and sends nothing. The steps
+        # are told in the order in which they were taken; one that fails is the last. extensions: what the server offered at last.
+        method Check(relay: string) -> (
+          name: string,
+          transport: string,
+          address: string,
+          peer: ?string,
+          ok: bool,
+          tls: ?string,
+          extensions: []string,
+          findings: []Finding
+        )
+
         # Everything known of one job, finished ones included as long as history is kept.
         method Show(id: string) -> (
           job: JobSummary,
@@ -183,6 +217,7 @@ package enum ControlInterface {
         method Reload() -> (changed: []string, restart_needed: []string)
 
         error NoSuchJob (id: string)
+        error NoSuchRelay (relay: string)
         error ReloadFailed (message: string)
         error TooManyWatchers (limit: int)
         # The spool could not answer; message says why.

@@ -3,7 +3,7 @@
 
 /// The fields that an e-mail has beside those of every job.
 enum EmailField: UInt8, CaseIterable {
-    case from, to, cc, bcc, replyTo, subject, content, html, headers, attachments, raw, envelope
+    case from, to, cc, bcc, replyTo, subject, content, html, headers, attachments, raw, envelope, dsn
 
     var name: StaticString {
         switch self {
@@ -19,6 +19,7 @@ enum EmailField: UInt8, CaseIterable {
         case .attachments: "attachments"
         case .raw: "raw"
         case .envelope: "envelope"
+        case .dsn: "dsn"
         }
     }
 
@@ -30,7 +31,7 @@ enum EmailField: UInt8, CaseIterable {
         let candidates: (EmailField, EmailField, EmailField)
         switch member.keyEscaped ? 0 : member.key.count {
         case 2: candidates = (.to, .cc, .cc)
-        case 3: candidates = (.bcc, .raw, .raw)
+        case 3: candidates = (.bcc, .raw, .dsn)
         case 4: candidates = (.from, .html, .html)
         case 7: candidates = (.subject, .content, .headers)
         case 8: candidates = (.replyTo, .envelope, .envelope)

@@ -1,6 +1,8 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import MailJob
+
 /// One attachment, decoded.
 package struct EmailAttachment: Equatable, Sendable {
     package var name: String
@@ -38,8 +40,11 @@ package struct EmailFields: Sendable {
     /// Empty for the null sender.
     package var envelopeFrom: String?
     package var envelopeTo: [String]?
+    package var dsn: DSNRequest?
     /// The app's own name for the job.
     package var ref: String?
+    package var queue = "default"
+    package var tags: [String] = []
 
     package init() {}
 
@@ -53,6 +58,10 @@ package struct EmailFields: Sendable {
                 try take(field, member, line)
             } else if member.hasKey("ref", in: line) {
                 ref = try Self.string(member, "ref", line)
+            } else if member.hasKey("queue", in: line) {
+                queue = try Self.string(member, "queue", line)
+            } else if member.hasKey("tags", in: line) {
+                tags = try Self.strings(member, "tags", line)
             }
         }
     }
@@ -81,6 +90,7 @@ package struct EmailFields: Sendable {
                 if element.hasKey("from", in: line) { envelopeFrom = try Self.string(element, "envelope.from", line) }
                 if element.hasKey("to", in: line) { envelopeTo = try Self.strings(element, "envelope.to", line) }
             }
+        case .dsn: dsn = try EmailDSN.read(member, in: line)
         }
     }
 

@@ -20,6 +20,23 @@ package struct EmailSchema: JobSchema {
         for member in members { try check.take(member) }
         return try check.recipients()
     }
+
+    package func heading(_ job: JSONValue) -> JobHeading {
+        let envelope = job["envelope"]
+        var heading = JobHeading()
+        heading.sender = envelope?["from"]?.string ?? job["from"]?.string
+        heading.recipients = Self.addresses(envelope?["to"])
+        if heading.recipients.isEmpty {
+            heading.recipients = ["to", "cc", "bcc"].flatMap { Self.addresses(job[$0]) }
+        }
+        heading.subject = job["subject"]?.string
+        return heading
+    }
+
+    private static func addresses(_ value: JSONValue?) -> [String] {
+        if let one = value?.string { return [one] }
+        return value?.array?.compactMap(\.string) ?? []
+    }
 }
 
 /// One e-mail under judgement: what of it has been seen.
@@ -61,6 +78,8 @@ private struct EmailCheck {
             try EmailHeaders.checkRaw(member, in: line)
         case .envelope:
             envelope = try EmailEnvelope(member, atMost: recipientsMax, in: line)
+        case .dsn:
+            _ = try EmailDSN.read(member, in: line)
         }
     }
 
@@ -84,7 +103,7 @@ private struct EmailCheck {
 
     private func checkRaw() throws(WireError) {
         for field in EmailField.allCases where seen.contains(field) {
-            if field == .raw || field == .from || field == .envelope { continue }
+            if [.raw, .from, .envelope, .dsn].contains(field) { continue }
             throw .invalid(field.text, "excluded by raw", in: line)
         }
         if !seen.contains(.envelope) { throw .invalid("envelope", "missing, raw needs it", in: line) }
@@ -95,7 +114,7 @@ private struct EmailCheck {
 
 extension WireError {
     /// `subject: must be a string, not 5`
-    static func mustBe(
+    package static func mustBe(
         _ what: String, _ field: String, _ member: JSONMember, in line: UnsafeRawBufferPointer
     ) -> WireError {
         .invalid(field, "must be \(what)", not: member.value, in: line)

@@ -16,8 +16,7 @@ package struct JobLimits: Equatable, Sendable {
     }
 }
 
-/// A kind of job: knows the fields that are its own. A new kind is a type like EmailSchema and a line in the list that
-/// the daemon gives to its JobReader.
+/// A kind of job: knows the fields that are its own.
 package protocol JobSchema: Sendable {
     /// As the field `type` names it.
     var type: String { get }
@@ -26,4 +25,34 @@ package protocol JobSchema: Sendable {
     func check(
         _ line: UnsafeRawBufferPointer, _ members: [JSONMember], limits: JobLimits
     ) throws(WireError) -> Int
+
+    /// What people are shown of a job that `check` let pass.
+    func heading(_ job: JSONValue) -> JobHeading
+}
+
+extension JobSchema {
+    package func heading(_ job: JSONValue) -> JobHeading { JobHeading() }
+}
+
+/// A job in a line of a list, in the words of a letter. What a kind keeps secret is not in it.
+package struct JobHeading: Equatable, Sendable {
+    package var sender: String?
+    /// Who or what the job is for.
+    package var recipients: [String] = []
+    package var subject: String?
+
+    package init() {}
+}
+
+/// The schema of a kind that the configuration has no longer named since the start: it takes no job.
+package struct ClosedSchema: JobSchema {
+    package let type: String
+
+    package init(type: String) { self.type = type }
+
+    package func check(
+        _ line: UnsafeRawBufferPointer, _ members: [JSONMember], limits: JobLimits
+    ) throws(WireError) -> Int {
+        throw WireError(.unknownType, "type: this maild is no longer configured for \(type)", field: "type")
+    }
 }

@@ -100,7 +100,7 @@ extension WireError {
     package static let shownCharactersMax = 80
 
     /// `priority: must be an integer from 0 to 9, not "high"`; the offending value as JSON, shortened.
-    static func invalid(
+    package static func invalid(
         _ field: String, _ reason: String, not value: Range<Int>? = nil, in line: UnsafeRawBufferPointer
     ) -> WireError {
         guard let value else { return WireError(.invalidJob, "\(field): \(reason)", field: field) }
@@ -108,7 +108,7 @@ extension WireError {
     }
 
     /// At most 80 characters of what stands in the line.
-    static func shown(_ range: Range<Int>, in line: UnsafeRawBufferPointer) -> String {
+    package static func shown(_ range: Range<Int>, in line: UnsafeRawBufferPointer) -> String {
         let start = line[range].prefix(4 * (shownCharactersMax + 1))
         let text = String(decoding: start, as: UTF8.self)
         let isWhole = start.count == range.count && text.unicodeScalars.count <= shownCharactersMax

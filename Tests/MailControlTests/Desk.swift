@@ -33,6 +33,8 @@ final class Desk: Sendable {
     let keeping = MemoryKeeping()
     let reloads = Mutex<[Result<ReloadOutcome, ReloadFailure>]>([])
     let isDraining = Mutex(false)
+    /// By relay.
+    let checks = Mutex<[String: CheckReport]>([:])
     private let server: Mutex<ControlServer?> = Mutex(nil)
     private let name: String
 
@@ -54,7 +56,7 @@ final class Desk: Sendable {
 
     private func subject(_ events: Events) -> ControlSubject {
         ControlSubject(
-            spool: spool, dispatcher: dispatcher, events: events, clock: Still(), kinds: ["email"],
+            spool: spool, dispatcher: dispatcher, events: events, clock: Still(), schemas: [EmailSchema()],
             startedAt: Self.start, state: { "running" },
             drain: { [weak self] isOn, done in
                 done(
@@ -66,7 +68,8 @@ final class Desk: Sendable {
             reload: { [weak self] answer in
                 let result = self?.reloads.withLock { $0.removeFirst() }
                 answer(result ?? .failure(ReloadFailure(message: "gone")))
-            })
+            },
+            check: { [weak self] name, answer in answer(self?.checks.withLock { $0[name] }) })
     }
 
     private final class Quiet: SpoolObserver {

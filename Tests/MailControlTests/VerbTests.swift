@@ -27,7 +27,8 @@ struct VerbTests {
         let caller = try desk.caller()
         _ = caller.control("Resume")
         #expect(states(caller)[ids[0]] == "running")
-        let held = try #require(caller.control("Hold", ["ids": [JSONValue(ids[0]), JSONValue(ids[1]), "0000000000000"]]))
+        let wanted: JSONObject = ["ids": [JSONValue(ids[0]), JSONValue(ids[1]), "0000000000000"]]
+        let held = try #require(caller.control("Hold", wanted))
         #expect(held.error == nil)
         #expect(held.parameters["changed"]?.int == 1 && held.parameters["unchanged"]?.int == 2)
         #expect(held.parameters["ids"] == [JSONValue(ids[1])])
@@ -108,13 +109,16 @@ struct VerbTests {
         #expect(totals.last == count && totals.count >= 3)
     }
 
-    @Test("a filter's mistakes are named", arguments: [
-        (["filter": ["states": ["lost"]]], "filter.states"), (["filter": ["queue": "nope"]], "filter.queue"),
-        (["filter": ["kind": "fax"]], "filter.kind"), (["filter": ["uids": [-1]]], "filter.uids"),
-        (["filter": ["accepted_since": "yesterday"]], "filter.accepted_since"), (["filter": ["too": "x"]], "filter.too"),
-        (["filter": 5], "filter"), (["ids": ["x"]], "ids"), ([:], "ids"), (["ids": [], "filter": [:]], "filter"),
-        (["ids": [], "dry_run": 1], "dry_run"),
-    ] as [(JSONObject, String)])
+    @Test(
+        "a filter's mistakes are named",
+        arguments: [
+            (["filter": ["states": ["lost"]]], "filter.states"), (["filter": ["queue": "nope"]], "filter.queue"),
+            (["filter": ["kind": "fax"]], "filter.kind"), (["filter": ["uids": [-1]]], "filter.uids"),
+            (["filter": ["accepted_since": "yesterday"]], "filter.accepted_since"),
+            (["filter": ["too": "x"]], "filter.too"),
+            (["filter": 5], "filter"), (["ids": ["x"]], "ids"), ([:], "ids"), (["ids": [], "filter": [:]], "filter"),
+            (["ids": [], "dry_run": 1], "dry_run"),
+        ] as [(JSONObject, String)])
     func mistakes(_ parameters: JSONObject, _ name: String) async throws {
         let reply = try await Desk().caller().control("Purge", parameters)
         #expect(reply?.error == "org.varlink.service.InvalidParameter")

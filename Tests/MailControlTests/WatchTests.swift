@@ -53,17 +53,19 @@ struct WatchTests {
         #expect(other.reply() == nil, "nothing was told, and the end is")
     }
 
-    @Test("it wants more, and knows what it is asked for", arguments: [
-        (#"{"method":"io.maild.Control.Watch"}"#, "org.varlink.service.ExpectedMore"),
-        (
-            #"{"method":"io.maild.Control.Watch","more":true,"parameters":{"queue":"nope"}}"#,
-            "org.varlink.service.InvalidParameter"
-        ),
-        (
-            #"{"method":"io.maild.Control.Watch","more":true,"parameters":{"states":["lost"]}}"#,
-            "org.varlink.service.InvalidParameter"
-        ),
-    ])
+    @Test(
+        "it wants more, and knows what it is asked for",
+        arguments: [
+            (#"{"method":"io.maild.Control.Watch"}"#, "org.varlink.service.ExpectedMore"),
+            (
+                #"{"method":"io.maild.Control.Watch","more":true,"parameters":{"queue":"nope"}}"#,
+                "org.varlink.service.InvalidParameter"
+            ),
+            (
+                #"{"method":"io.maild.Control.Watch","more":true,"parameters":{"states":["lost"]}}"#,
+                "org.varlink.service.InvalidParameter"
+            ),
+        ])
     func faults(_ call: String, _ error: String) async throws {
         let caller = try await Desk().caller()
         caller.write(call)

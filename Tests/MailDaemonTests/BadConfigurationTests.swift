@@ -127,7 +127,21 @@ private let impossibleValues: [BadKey] = [
     BadKey("[maildir]\npath = '~/mail'", 2, "maildir.path", "must be an absolute path"),
     BadKey("default_relay = 'b'\n[relay.a]\nhost = 'h'", 1, "default_relay", "must be the name of a [relay.NAME]"),
     BadKey("[relay.a]\nhost = 'h'\n[relay.b]\nhost = 'h'", 3, "default_relay", "one of a, b"),
-    BadKey("workers = 2\n[relay.a]\nport = 25", 2, "relay.a.host", "is missing"),
+    BadKey("workers = 2\n[relay.a]\nport = 25", 2, "relay.a.host", "is missing, and socket too"),
+    BadKey("[relay.a]\nhost = 'h'\nsocket = '/s'", 2, "relay.a.host", "is of no use with socket, which leads to a server"),
+    BadKey("[relay.a]\nsocket = '/s'\nport = 24", 3, "relay.a.port", "is of no use with socket"),
+    BadKey("[relay.a]\nsocket = '/s'\ntls = 'required'", 3, "relay.a.tls", "is of no use with socket"),
+    BadKey("[relay.a]\nsocket = 's'", 2, "relay.a.socket", "must be an absolute path, not \"s\""),
+    BadKey(
+        "[relay.a]\nsocket = '/\(String(repeating: "s", count: 107))'", 2, "relay.a.socket",
+        "has 108 bytes; a socket's path has at most 107"),
+    BadKey("[relay.a]\nhost = 'h'\nprotocol = 'uucp'", 3, "relay.a.protocol", "must be smtp or lmtp, not \"uucp\""),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nprotocol = 'lmtp'\nport = 25", 4, "relay.a.port",
+        "25 is SMTP's port, on which no LMTP may be spoken"),
+    BadKey(
+        "[relay.a]\nhost = 'h'\nignore_extensions = ['chunking', 'starttls']", 3, "relay.a.ignore_extensions",
+        "must be one of pipelining, chunking, size, 8bitmime, smtputf8, dsn, not \"starttls\""),
     BadKey("[relay.a]\nhost = ''", 2, "relay.a.host", "must be a domain name or an IP address"),
     BadKey("[relay.a]\nhost = '1.2.3'", 2, "relay.a.host", "must be a domain name or an IP address"),
     BadKey("[relay.a]\nhost = 'h:25'", 2, "relay.a.host", "must be a domain name or an IP address"),
@@ -171,13 +185,13 @@ private let impossibleValues: [BadKey] = [
     BadKey(
         "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = 'k'", 4, "dkim[1].key_file", "must be an absolute path"),
     BadKey(
-        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = '/'", 4, "dkim[1].key_file", "/ is not a regular file"),
+        "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_file = '/'", 4, "dkim[1].key_file", "/ is no plain file"),
     BadKey(
         "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_credential = '../k'", 4, "dkim[1].key_credential",
-        "must be the name of a systemd credential, without slashes, not \"../k\""),
+        "must be the name of a systemd credential, without a slash, not \"../k\""),
     BadKey(
         "[[dkim]]\ndomain = 'a.b'\nselector = 's'\nkey_credential = 'k'", 4, "dkim[1].key_credential",
-        "maild was given none"),
+        "there is no credential k"),
     BadKey(
         "[relay.a]\nhost = 'h'\ntls = 'yes'", 3, "relay.a.tls",
         "must be one of required, opportunistic, off, implicit, not \"yes\""),

@@ -107,6 +107,18 @@ private let goodKeys: [GoodKey] = [
         $0.relays.first?.login
             == LoginSettings(user: "u", secret: SecretSource(kind: .token, place: .credential("t")))
     },
+    GoodKey("[relay.a]\nhost = 'h'\nprotocol = 'lmtp'") {
+        $0.relays.first?.mailProtocol == .lmtp && $0.relays.first?.port == 24 && $0.relays.first?.tls == .required
+    },
+    GoodKey("[relay.a]\nhost = 'h'\nport = 2003\nprotocol = 'lmtp'") { $0.relays.first?.port == 2003 },
+    GoodKey("[relay.a]\nsocket = '/run/dovecot/lmtp'\nprotocol = 'lmtp'") {
+        $0.relays.first?.socket == "/run/dovecot/lmtp" && $0.relays.first?.tls == .off
+    },
+    GoodKey("[relay.a]\nsocket = '/s'\nuser = 'u'\npassword_file = '/p'") { $0.relays.first?.login?.user == "u" },
+    GoodKey("[relay.a]\nhost = 'h'\nignore_extensions = ['chunking', 'PIPELINING']") {
+        $0.relays.first?.ignoredExtensions == ["CHUNKING", "PIPELINING"]
+    },
+    GoodKey("[relay.a]\nhost = 'h'\nignore_extensions = 'dsn'") { $0.relays.first?.ignoredExtensions == ["DSN"] },
     GoodKey("# only a comment\r\n\r\nworkers = 3\r\n") { $0.workers == 3 },
 ]
 

@@ -50,6 +50,20 @@ struct JudgementTests {
         #expect(judgement.dueAt == one.dueAt, "\(one.name)")
     }
 
+    @Test(
+        "who was told when to come again does not come before, and a fifth after that at the latest",
+        arguments: [(0, 0.5, 30.0), (29, 0.5, 31.9), (100, 0, 100), (100, 1, 120), (999_999, 0.5, nil)]
+            as [(Double, Double, Double?)])
+    func notBefore(asked: Double, chance: Double, due: Double?) {
+        let job = WaitingJob.sample(1, expiresAt: Self.now + 86_400)
+        var result = WorkResult(
+            fates: [.open], tried: [Trial(recipient: "", verdict: Self.later)], relay: "webhook")
+        result.notBefore = asked
+        let judgement = Judgement(job, result, now: Self.now, retry: RetrySchedule(), chance: chance)
+        #expect(judgement.dueAt == due.map { Self.now + $0 })
+        #expect(judgement.state == (due == nil ? .failed : .scheduled) && judgement.attempts == 1)
+    }
+
     struct Waiting: Sendable {
         var name: String
         var tried: [Verdict]

@@ -165,7 +165,7 @@ struct IntakeTests {
         second.write(job(2))
         #expect(second.isSilent(milliseconds: 50))
         let intake = door.intake
-        try await intake.loop.submit { intake.apply(IntakeSettings()) }.get()
+        try await intake.loop.submit { intake.apply(IntakeSettings(), schemas: [EmailSchema()]) }.get()
         #expect(second.answer()?["ref"]?.string == "2")
     }
 

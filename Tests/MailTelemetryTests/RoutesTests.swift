@@ -98,7 +98,8 @@ import Testing
             "jobs":{"ready":7,"running":0,"scheduled":0,"held":0,"failed":0},"oldest_ready_seconds":null,\
             "accepted":3,"rejected":0,"attempts":0,"attempt_seconds":0.0,"delivered":0,"gone_failed":0,\
             "spool_bytes":0,"clients":0,\
-            "relays":[{"name":"a\\"b\\\\c\\u0001ü","connections":2,"idle":1}]}
+            "relays":[{"name":"a\\"b\\\\c\\u0001ü","connections":2,"idle":1,"away":false,\
+            "waiting":0,"spared":null}],"failures":[]}
             """
         #expect(text(routes.answer(.GET, "/status.json")) == expected)
     }

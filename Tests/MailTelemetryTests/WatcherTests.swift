@@ -78,7 +78,10 @@ import Testing
         #expect(stage.samples[#"maild_jobs_operated_total{verb="cancel"}"#] == 1)
         #expect(stage.samples[#"maild_jobs_operated_total{verb="purge"}"#] == 0)
         #expect(stage.samples[#"maild_jobs_completed_total{type="email",outcome="cancelled"}"#] == 1)
-        #expect(stage.lines.map(\.message) == ["\(JobID(raw: 7)) cancelled by uid 42", "cancel by uid 42: jobs changed: 1"])
+        #expect(
+            stage.lines.map(\.message) == [
+                "\(JobID(raw: 7)) cancelled by uid 42", "cancel by uid 42: jobs changed: 1",
+            ])
         #expect(stage.lines[0].fields["OPERATOR_UID"] == "42")
     }
 }

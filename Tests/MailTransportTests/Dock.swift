@@ -27,10 +27,11 @@ final class Dock {
 
     init(
         connectionsMax: Int = 4, messagesPerConnectionMax: Int = 100, host: String = "mx.example",
-        login: LoginSettings? = nil
+        login: LoginSettings? = nil, chunkBytesMax: Int = 1 << 20
     ) throws {
         var configuration = RelayConfiguration(name: "mx", host: host, port: 25, ehloName: "client.example")
         configuration.login = login
+        configuration.chunkBytesMax = chunkBytesMax
         configuration.connectionsMax = connectionsMax
         configuration.messagesPerConnectionMax = messagesPerConnectionMax
         let box = Box()
@@ -122,6 +123,6 @@ final class Hearsay: SMTPObserver {
 
     func connected(tls: Bool) { words.append("connected") }
     func disconnected() { words.append("disconnected") }
-    func reply(_ stage: SMTPStage, code: Int) { replies.append("\(stage.rawValue) \(code)") }
+    func reply(_ stage: SMTPStage, _ reply: ServerReply) { replies.append("\(stage.rawValue) \(reply.code)") }
     func unreachable(_ reason: String) { words.append("unreachable: \(reason)") }
 }

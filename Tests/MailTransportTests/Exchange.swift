@@ -13,21 +13,31 @@ final class Exchange {
         set { conversation.dialogue = newValue }
     }
     private var submittedCount: Int64 = 0
+    /// All that was sent, as it was.
+    var wire = ByteBuffer()
+    /// The socket has room for the rest of a long message.
+    var takesBody = true
     /// By mail, in the order they were settled.
     private(set) var settled: [(mail: Mail, verdicts: [Verdict], isUntouched: Bool)] = []
 
-    init(messagesMax: Int = 100, tls: TLSPolicy = .off, login: LoginSettings? = nil, host: String = "mx.example") {
+    init(
+        messagesMax: Int = 100, tls: TLSPolicy = .off, login: LoginSettings? = nil, host: String = "mx.example",
+        adjust: (inout RelayConfiguration) -> Void = { _ in }
+    ) {
         var relay = RelayConfiguration(name: "mx", host: host, port: 25, ehloName: "client.example")
         relay.messagesPerConnectionMax = messagesMax
         relay.tls = tls
         relay.login = login
+        adjust(&relay)
         conversation = Conversation(relay)
         dialogue.connected()
     }
 
     /// A session that is ready, with these extensions offered.
-    convenience init(offering extensions: [String], messagesMax: Int = 100) {
-        self.init(messagesMax: messagesMax)
+    convenience init(
+        offering extensions: [String], messagesMax: Int = 100, adjust: (inout RelayConfiguration) -> Void = { _ in }
+    ) {
+        self.init(messagesMax: messagesMax, adjust: adjust)
         says("220 mx.example")
         let lines = ["mx.example"] + extensions
         for line in lines.dropLast() { says("250-\(line)") }
@@ -44,8 +54,12 @@ final class Exchange {
 
     /// One line of the server's; what the client sends then.
     @discardableResult
-    func says(_ line: String) -> String {
-        conversation.received(ByteBuffer(string: line + "\r\n"), observer: nil)
+    func says(_ line: String) -> String { hears(line + "\r\n") }
+
+    /// Octets of the server's as they are; what the client sends then.
+    @discardableResult
+    func hears(_ octets: String) -> String {
+        conversation.received(ByteBuffer(string: octets), observer: nil)
         return sent()
     }
 
@@ -72,6 +86,11 @@ final class Exchange {
         let mail = Mail(
             job: JobID(raw: submittedCount), sender: sender, recipients: recipients, message: message,
             needs8BitMIME: needs8Bit, needsSMTPUTF8: needsUTF8)
+        return submit(mail)
+    }
+
+    @discardableResult
+    func submit(_ mail: Mail) -> String {
         dialogue.submit(Delivery(mail) { _ in })
         return sent()
     }
@@ -79,8 +98,9 @@ final class Exchange {
     /// What waits to be sent, with LF for CRLF.
     func sent() -> String {
         collect()
-        while dialogue.hasMoreBody { dialogue.continueBody() }
+        while takesBody, dialogue.hasMoreBody { dialogue.continueBody() }
         let text = String(buffer: dialogue.outbound)
+        wire.writeImmutableBuffer(dialogue.outbound)
         dialogue.outbound.clear()
         return String(text.map { $0 == "\r\n" ? "\n" : $0 })
     }

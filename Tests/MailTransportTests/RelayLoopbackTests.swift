@@ -13,14 +13,16 @@ struct RelayLoopbackTests {
 
     /// Sends the messages, `together` at a time, closes the relay, and answers each one's outcomes in their order.
     private func deliver(
-        _ messages: [ByteBuffer], port: Int, host: String = "127.0.0.1", together: Int, connectionsMax: Int
+        _ messages: [ByteBuffer], port: Int, host: String = "127.0.0.1", together: Int, connectionsMax: Int,
+        socket: String? = nil, resolver: Names? = nil
     ) async throws -> [[Outcome]] {
         let loop = self.loop
         let promise = loop.makePromise(of: [[Outcome]].self)
         try await loop.submit {
             var configuration = RelayConfiguration(name: "test", host: host, port: port, ehloName: "client.example")
             configuration.connectionsMax = connectionsMax
-            let run = Run(SMTPRelay(configuration, loop: loop), messages, promise)
+            configuration.socket = socket
+            let run = Run(SMTPRelay(configuration, loop: loop, connector: .system(resolver: resolver)), messages, promise)
             for _ in 0..<together { run.sendNext() }
         }.get()
         return try await promise.futureResult.get()
@@ -69,6 +71,64 @@ struct RelayLoopbackTests {
         #expect(outcomes[0].first?.peer == "127.0.0.1:\(server.port)")
         #expect(log.connections == 1 && log.goodbyes == 1)
         #expect(log.messages == messages)
+    }
+
+    @Test("a Unix socket is a relay like any other, named by its path")
+    func unixSocket() async throws {
+        let directory = TemporaryDirectory()
+        let path = directory.path + "/smtp"
+        let server = try await ScriptedServer.start(.init(), on: loop, socket: path)
+        let messages = (0..<3).map { ByteBuffer(string: "mail \($0)\r\n") }
+        let outcomes = try await deliver(messages, port: 0, together: 1, connectionsMax: 1, socket: path)
+        #expect(try await server.stop().messages == messages)
+        #expect(outcomes.allSatisfy { $0.first?.verdicts[0].name == "delivered" && $0.first?.peer == path })
+        let gone = try await deliver([messages[0]], port: 0, together: 1, connectionsMax: 1, socket: path + "-gone")
+        let reply = try #require(gone[0].first?.verdicts[0].reply)
+        #expect(reply == Reply(451, "4.4.1", "could not connect to \(path)-gone: No such file or directory"))
+    }
+
+    /// Answers in place of the DNS; an answer that is nil never comes.
+    private struct Names: Resolver, Sendable {
+        let loop: any EventLoop
+        var six: [SocketAddress]?
+        var four: [SocketAddress]?
+
+        func initiateAQuery(host: String, port: Int) -> EventLoopFuture<[SocketAddress]> { answer(four) }
+        func initiateAAAAQuery(host: String, port: Int) -> EventLoopFuture<[SocketAddress]> { answer(six) }
+        func cancelQueries() {}
+
+        /// What never comes comes once everyone has stopped listening: a promise must not be left.
+        private func answer(_ addresses: [SocketAddress]?) -> EventLoopFuture<[SocketAddress]> {
+            if let addresses { return loop.makeSucceededFuture(addresses) }
+            let promise = loop.makePromise(of: [SocketAddress].self)
+            loop.scheduleTask(in: .seconds(20)) { promise.succeed([]) }
+            return promise.futureResult
+        }
+    }
+
+    @Test(
+        "RFC 8305: a name's addresses are tried, IPv6 first, until one answers, whatever the others do",
+        arguments: ["::1 refuses", "::1 refuses, 127.0.0.2 too", "IPv6 is never resolved", "IPv4 is not there"])
+    func addresses(what: String) async throws {
+        let server = try await ScriptedServer.start(.init(), on: loop, host: what.hasPrefix("IPv4") ? "::1" : "127.0.0.1")
+        let four = try SocketAddress(ipAddress: "127.0.0.1", port: server.port)
+        let six = try SocketAddress(ipAddress: "::1", port: server.port)
+        let deaf = try SocketAddress(ipAddress: "127.0.0.2", port: server.port)
+        var names = Names(loop: loop)
+        switch what {
+        case "::1 refuses": (names.six, names.four) = ([six], [four])
+        case "::1 refuses, 127.0.0.2 too": (names.six, names.four) = ([six], [deaf, four])
+        case "IPv6 is never resolved": (names.six, names.four) = (nil, [four])
+        default: (names.six, names.four) = ([six], [])
+        }
+        let outcomes = try await deliver(
+            [ByteBuffer(string: "hi\r\n")], port: server.port, host: "mx.example", together: 1, connectionsMax: 1,
+            resolver: names)
+        _ = try await server.stop()
+        let outcome = try #require(outcomes[0].first)
+        #expect(outcome.verdicts[0].name == "delivered", "\(outcome.verdicts)")
+        let address = what.hasPrefix("IPv4") ? "[::1]" : "127.0.0.1"
+        #expect(outcome.peer == "\(address):\(server.port)")
     }
 
     @Test("mails chained on few connections arrive whole, each once", arguments: [1, 3])

@@ -3,6 +3,7 @@
 
 import MailJob
 import MailTransport
+import NIOCore
 import Testing
 
 @Suite("Mail over several relays")
@@ -22,6 +23,48 @@ struct RoutedTransportTests {
         #expect(outcome.verdicts.map(\.reply.text) == ["b", "a", "b", "a"])
         #expect(outcome.verdicts.map(\.name) == ["delivered", "deferred", "delivered", "deferred"])
         #expect(outcome.relay == "a, b" && outcome.peer == "a:25, b:25" && outcome.putOff == nil)
+    }
+
+    @Test("a share of a mail is the same mail to fewer recipients: what it needs of the server goes with it")
+    func partsKeepTheirNeeds() throws {
+        let harbour = Harbour(["a", "b"], routes: [Self.toB])
+        let mail = Mail(
+            job: JobID(raw: 1), sender: "me@example.org", recipients: ["1@b.example", "2@a.example"],
+            message: ByteBuffer(string: "hi\r\n"), needs8BitMIME: true, needsSMTPUTF8: true)
+        harbour.transport.send(mail) { _ in }
+        for relay in harbour.relays {
+            let part = try #require(relay.given.first?.mail)
+            #expect(part.needsSMTPUTF8 && part.needs8BitMIME)
+            #expect(part.job == mail.job && part.sender == mail.sender && part.message == mail.message)
+            relay.answer()
+        }
+    }
+
+    @Test("the versions of TLS come together too, each named once", arguments: [true, false])
+    func tlsOfShares(isSame: Bool) throws {
+        let harbour = Harbour(["a", "b"], routes: [Self.toB])
+        let job = harbour.send("1@b.example", "2@a.example")
+        for (relay, version) in zip(harbour.relays, ["TLSv1.3", isSame ? "TLSv1.3" : "TLSv1.2"]) {
+            relay.answer { relay, mail in
+                var outcome = relay.delivered(mail)
+                outcome.tls = version
+                return outcome
+            }
+        }
+        #expect(try #require(harbour.outcome(job)).tls == (isSame ? "TLSv1.3" : "TLSv1.3, TLSv1.2"))
+    }
+
+    @Test("a share that went in clear is not hidden behind one that was encrypted")
+    func clearShare() throws {
+        let harbour = Harbour(["a", "b"], routes: [Self.toB])
+        let job = harbour.send("1@b.example", "2@a.example")
+        harbour.relays[0].answer()
+        harbour.relays[1].answer { relay, mail in
+            var outcome = relay.delivered(mail)
+            outcome.tls = "TLSv1.3"
+            return outcome
+        }
+        #expect(try #require(harbour.outcome(job)).tls == "none, TLSv1.3")
     }
 
     @Test("a relay that is away opens its breaker, and the same mail goes to the next one at once")

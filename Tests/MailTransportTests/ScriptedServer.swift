@@ -35,9 +35,11 @@ final class ScriptedServer: Sendable {
     final class LogBook { var log = Log() }
 
     /// Runs on `loop`.
-    static func start(_ script: Script, on loop: any EventLoop) async throws -> ScriptedServer {
+    static func start(
+        _ script: Script, on loop: any EventLoop, host: String = "127.0.0.1", socket: String? = nil
+    ) async throws -> ScriptedServer {
         let log = try await loop.submit { NIOLoopBound(LogBook(), eventLoop: loop) }.get()
-        let channel = try await ServerBootstrap(group: loop)
+        let bootstrap = ServerBootstrap(group: loop)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let number = log.value.log.connections
@@ -48,7 +50,8 @@ final class ScriptedServer: Sendable {
                     try channel.pipeline.syncOperations.addHandler(Session(script, number: number, log.value))
                 }
             }
-            .bind(host: "127.0.0.1", port: 0).get()
+        let bound = socket.map { bootstrap.bind(unixDomainSocketPath: $0) } ?? bootstrap.bind(host: host, port: 0)
+        let channel = try await bound.get()
         return ScriptedServer(channel, log)
     }
 

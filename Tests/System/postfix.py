@@ -98,6 +98,13 @@ class Postfix:
     def messages(self):
         return list(mailbox.Maildir(self.home / "inbox", create=False))
 
+    def raw_messages(self):
+        return [path.read_bytes() for path in sorted((self.home / "inbox/new").iterdir())]
+
+    def log(self):
+        path = self.home / "postfix.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
     def stop(self):
         """Ends the master by its pid; it takes its children along."""
         note = self.home / "queue/pid/master.pid"

@@ -161,7 +161,7 @@ def test_a_reload_brings_the_new_key_and_a_bad_one_changes_nothing(maild, keys):
         with one.submission() as client:
             client.ask(job())
             server.recorder.wait_for(1)
-            new["key_file"].chmod(0o640)
+            new["key_file"].chmod(0o644)
             failed = one.mailctl("reload")
             assert failed.returncode != 0 and f"{new['key_file']} is open to others" in failed.stderr
             client.ask(job())
@@ -197,8 +197,8 @@ def test_a_key_comes_as_a_credential(maild, keys):
     ("rsa-1024", 0o600, "is an RSA key of 1024 bits; it must have 2048 to 4096"),
     ("rsa-768", 0o600, "is an RSA key of less than 1024 bits; it must have 2048 to 4096"),
     ("ec", 0o600, "not a private key of RSA or Ed25519"),
-    ("ed25519", 0o640, "is open to others than its owner (mode 0640); make it 0600 or 0400"),
-    ("ed25519", 0o604, "is open to others than its owner (mode 0604); make it 0600 or 0400"),
+    ("ed25519", 0o660, "is open to others (mode 0660); make it 0600 or 0640"),
+    ("ed25519", 0o604, "is open to others (mode 0604); make it 0600 or 0640"),
     ("ed25519", None, "cannot be read: No such file or directory"),
 ])
 def test_a_key_that_must_not_sign_ends_the_start_with_file_line_and_key(maild, keys, form, mode, complaint):

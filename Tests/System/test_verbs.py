@@ -199,3 +199,19 @@ def test_drain_refuses_new_jobs_and_waits_for_the_rest(maild, judge):
     one.restart()
     assert one.status()["state"] == "running"
     submit(one, job())
+
+
+def test_the_status_has_a_row_for_each_queue(maild):
+    one = maild(queue={"news": {"weight": 2, "concurrency_max": 3}}).start()
+    one.mailctl("pause")
+    submit(one, job(queue="news"), job(queue="news", delay=60), job())
+    one.mailctl("hold", "--queue", "default")
+    one.mailctl("pause", "--queue", "news")
+    rows = {queue["name"]: queue for queue in one.status()["queues"]}
+    assert list(rows) == ["default", "news"]
+    assert {key: rows["news"][key] for key in ("weight", "concurrency_max", "paused", "waiting", "held")} == {
+        "weight": 2, "concurrency_max": 3, "paused": True, "waiting": 2, "held": 0}
+    assert (rows["default"]["waiting"], rows["default"]["held"]) == (0, 1)
+    [heading, default, news] = one.mailctl("status").stdout.split("\n\n")[1].splitlines()
+    assert heading.split() == ["QUEUE", "WEIGHT", "WAITING", "OLDEST", "RUNNING", "HELD", "FAILED"]
+    assert news.split()[0] == "news" and news.endswith("paused") and default.split()[0] == "default"

@@ -9,14 +9,14 @@ PATIENCE = 20.0
 """Seconds after which something that should happen is taken not to happen: generous, for a loaded machine."""
 
 
-def until(check, what, seconds=PATIENCE):
-    """Polls `check` until it is truthy and returns that; fails with `what` after `seconds`."""
+def until(check, what, seconds=PATIENCE, failed=lambda: False):
+    """Polls `check` until it is truthy and returns that; fails with `what` after `seconds`, or as soon as `failed`."""
     deadline = time.monotonic() + seconds
     while True:
         found = check()
         if found:
             return found
-        if time.monotonic() > deadline:
+        if failed() or time.monotonic() > deadline:
             raise AssertionError(f"after {seconds} s still not: {what}")
         time.sleep(0.01)
 

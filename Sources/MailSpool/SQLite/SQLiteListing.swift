@@ -14,8 +14,8 @@ final class SQLiteListing {
         body, history FROM jobs
         """
     static let finished = """
-        SELECT id, state, kind, \(Limits.priorityDefault), uid, queue, attempts, 0, NULL, NULL, finished_at, 0, NULL, NULL,
-        x'', history FROM finished
+        SELECT id, state, kind, \(Limits.priorityDefault), uid, queue, attempts, 0, NULL, NULL, finished_at, 0, NULL,
+        NULL, x'', history FROM finished
         """
 
     private let kinds: KindNumbers
@@ -107,8 +107,8 @@ extension JobRecord {
             kind: kinds.index(of: row.integer(2)), priority: UInt8(clamping: row.integer(3)),
             uid: UInt32(truncatingIfNeeded: row.integer(4)), queue: UInt16(truncatingIfNeeded: row.integer(5)),
             attempts: Int(row.integer(6)), crashes: Int(row.integer(7)), dueAt: row.time(8), expiresAt: row.time(9),
-            finishedAt: row.time(10), body: whole ? Array(row.bytes(14)) : [], history: whole ? Array(row.bytes(15)) : []
-        )
+            finishedAt: row.time(10), body: whole ? Array(row.bytes(14)) : [],
+            history: whole ? Array(row.bytes(15)) : [])
         attemptsMax = Int(row.integer(11))
         resumesAt = row.time(12)
         fates = row.isNull(13) ? nil : row.bytes(13).map { Fate(rawValue: $0) ?? .open }

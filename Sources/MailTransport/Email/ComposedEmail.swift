@@ -13,7 +13,10 @@ struct ComposedEmail {
     /// All recipients, each once, in the order of the job: envelope, or To, Cc and Bcc.
     var recipients: [String]
     var message: ComposedMessage
+    var dsn: DSNRequest?
     var ref: String?
+    var queue: String
+    var tags: [String]
 
     /// - Parameters:
     ///   - line: the submitted line.
@@ -31,6 +34,9 @@ struct ComposedEmail {
         sender = try Self.address(fields.envelopeFrom ?? fields.from)
         recipients = try Self.recipients(fields)
         ref = fields.ref
+        queue = fields.queue
+        tags = fields.tags
+        dsn = fields.dsn
         if let raw = fields.raw {
             message = try MessageComposer.pass(raw: raw, date: job.time, messageID: messageID)
         } else {

@@ -45,9 +45,12 @@ package final class EmailKind: JobKind {
     private func send(_ email: ComposedEmail, _ message: ByteBuffer, to open: [Int], done: @escaping (Outcome) -> Void)
     {
         guard !isClosed else { return done(.deferred(open.count, Reply(451, "4.3.2", "maild is stopping"))) }
-        let mail = Mail(
+        var mail = Mail(
             job: email.job, sender: email.sender, recipients: open.map { email.recipients[$0] }, message: message,
-            needs8BitMIME: email.message.needs8BitMIME, needsSMTPUTF8: email.message.needsSMTPUTF8)
+            needs8BitMIME: email.message.needs8BitMIME, needsSMTPUTF8: email.message.needsSMTPUTF8,
+            dsn: email.dsn)
+        mail.queue = email.queue
+        mail.tags = email.tags
         transport.send(mail, done: done)
     }
 
@@ -102,12 +105,8 @@ extension WorkResult {
         tried.reserveCapacity(open.count)
         let untried = Set((outcome.putOff?.recipients ?? []).map { open[$0] })
         for (index, verdict) in zip(open, outcome.verdicts) where !untried.contains(index) {
-            switch verdict {
-            case .delivered: fates[index] = .delivered
-            case .rejected: fates[index] = .rejected
-            // Unknown: sent again, with the same Message-ID. At least once is the promise.
-            case .deferred, .unknown: break
-            }
+            // Unknown: sent again, with the same Message-ID.
+            fates[index] = Fate(verdict)
             tried.append(Trial(recipient: email.recipients[index], verdict: verdict))
         }
         self.init(

@@ -37,6 +37,8 @@ final class Assembly {
     private var verdicts: [Verdict?]
     private var relays: [String] = []
     private var peers: [String] = []
+    /// Of the shares that reached a server.
+    private var versions: [String] = []
     private var putOff: PutOff?
     private var missing: Int
     private let done: (Outcome) -> Void
@@ -51,7 +53,11 @@ final class Assembly {
     func add(_ outcome: Outcome, for recipients: [Int]) {
         for (index, verdict) in zip(recipients, outcome.verdicts) { verdicts[index] = verdict }
         if !relays.contains(outcome.relay) { relays.append(outcome.relay) }
-        if let peer = outcome.peer, !peers.contains(peer) { peers.append(peer) }
+        if let peer = outcome.peer {
+            if !peers.contains(peer) { peers.append(peer) }
+            let version = outcome.tls ?? Self.inClear
+            if !versions.contains(version) { versions.append(version) }
+        }
         if var more = outcome.putOff {
             more.recipients = more.recipients.map { recipients[$0] }
             putOff = putOff.map { $0.joined(with: more) } ?? more
@@ -60,11 +66,15 @@ final class Assembly {
         if missing == 0 { finish() }
     }
 
+    /// A share in clear is named where another was encrypted.
+    private static let inClear = "none"
+
     private func finish() {
         let nobody = Verdict.deferred(Reply(451, "4.3.0", "no relay answered for this recipient"))
         var outcome = Outcome(
             verdicts: verdicts.map { $0 ?? nobody }, relay: relays.joined(separator: ", "),
-            peer: peers.isEmpty ? nil : peers.joined(separator: ", "))
+            peer: peers.isEmpty ? nil : peers.joined(separator: ", "),
+            tls: versions.contains { $0 != Self.inClear } ? versions.joined(separator: ", ") : nil)
         outcome.putOff = putOff
         done(outcome)
     }

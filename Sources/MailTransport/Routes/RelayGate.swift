@@ -211,10 +211,3 @@ extension EventLoop {
     /// Monotonic.
     var seconds: Double { Double(now.uptimeNanoseconds) / 1e9 }
 }
-
-extension Reply {
-    /// For people.
-    fileprivate var words: String {
-        [code > 0 ? String(code) : "", enhanced, text].filter { !$0.isEmpty }.joined(separator: " ")
-    }
-}

@@ -68,7 +68,8 @@ package final class RoutedTransport: MailTransport {
     }
 
     package func send(_ mail: Mail, done: @escaping (Outcome) -> Void) {
-        let shares = table.shares(sender: mail.sender, recipients: mail.recipients)
+        let shares = table.shares(
+            sender: mail.sender, recipients: mail.recipients, queue: mail.queue, tags: mail.tags)
         if shares.count == 1 { return proceed(Parcel(mail, relays: shares[0].relays, done: done)) }
         guard !shares.isEmpty else {
             let nothing = Outcome(verdicts: [], relay: name)
@@ -152,14 +153,5 @@ extension RoutedTransport: RelayHouse {
     func moved(_ gate: RelayGate) {
         guard gates.count > 1 else { return }
         for other in gates where other !== gate && other.inHand > other.inFlight { other.pump() }
-    }
-}
-
-extension Mail {
-    /// The same message for some of the recipients.
-    fileprivate func part(_ chosen: [Int]) -> Mail {
-        Mail(
-            job: job, sender: sender, recipients: chosen.map { recipients[$0] }, message: message,
-            needs8BitMIME: needs8BitMIME)
     }
 }

@@ -10,6 +10,8 @@ package struct Credential: Sendable {
     package var kind: Kind
     /// Of printable ASCII without commas, never used before (RFC 5802 §5.1).
     package var nonce: String
+    /// A token that served an earlier login: it may have been withdrawn since, and another one may be had.
+    package var isKept = false
 
     package init(user: String, secret: Secret, kind: Kind, nonce: String) {
         self.user = user

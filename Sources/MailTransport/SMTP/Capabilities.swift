@@ -13,6 +13,10 @@ package struct Capabilities: Equatable, Sendable {
     package var eightBitMIME = false
     /// RFC 6531.
     package var smtpUTF8 = false
+    /// RFC 3030: BDAT.
+    package var chunking = false
+    /// RFC 3461: notices may be asked for.
+    package var dsn = false
     /// RFC 3207.
     package var startTLS = false
     /// RFC 4954: the mechanisms, in capitals.
@@ -20,11 +24,15 @@ package struct Capabilities: Equatable, Sendable {
 
     package init() {}
 
+    /// What may be left unused although a server offers it; in capitals. Encryption and login are no such thing.
+    package static let optional = ["PIPELINING", "CHUNKING", "SIZE", "8BITMIME", "SMTPUTF8", "DSN"]
+
     /// Reads the lines' texts. The first is the server's name and greeting (RFC 5321 §4.1.1.1).
-    package init(ehlo texts: [String]) {
+    /// - Parameter ignored: of `optional`, what is taken as not offered.
+    package init(ehlo texts: [String], ignored: [String] = []) {
         for text in texts.dropFirst() {
             let words = text.split(separator: " ")
-            guard let keyword = words.first else { continue }
+            guard let keyword = words.first, !ignored.contains(keyword.uppercased()) else { continue }
             add(keyword.uppercased(), parameter: words.dropFirst().first)
             addLogin(words.map { $0.uppercased() })
         }
@@ -44,6 +52,8 @@ package struct Capabilities: Equatable, Sendable {
         case "PIPELINING": pipelining = true
         case "8BITMIME": eightBitMIME = true
         case "SMTPUTF8": smtpUTF8 = true
+        case "CHUNKING": chunking = true
+        case "DSN": dsn = true
         case "STARTTLS": startTLS = true
         case "SIZE":
             size = true

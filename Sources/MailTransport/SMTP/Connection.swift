@@ -6,10 +6,21 @@ import NIOCore
 import NIOSSL
 import NIOTLS
 
+/// Who opened a connection, and is told what comes of it.
+protocol SMTPConnectionOwner: AnyObject {
+    /// It takes mail.
+    func opened(_ connection: SMTPConnection)
+    /// Something changed: it may have room.
+    func refill(_ connection: SMTPConnection)
+    func settled(_ settlement: Dialogue.Settlement, on connection: SMTPConnection)
+    /// The last word, once for each, whether it came to take mail or not.
+    func ended(_ connection: SMTPConnection)
+}
+
 /// The socket under a `Dialogue`: feeds it what arrives, writes what it wants in one flush per read, watches the clock.
 ///
 /// The one rule: nobody is called back from within an access to `conversation`. What happened is noted there, and
-/// `turn` tells the relay afterwards, which may submit more mail at that moment.
+/// `turn` tells the owner afterwards, who may submit more mail at that moment.
 package final class SMTPConnection: ChannelInboundHandler {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
@@ -18,7 +29,7 @@ package final class SMTPConnection: ChannelInboundHandler {
     var bound: [Delivery] = []
     var shelf = RackShelf.none
     var rackIndex = 0
-    /// Address and port of the server, once connected.
+    /// Address and port of the server, once connected; the path of a Unix socket.
     private(set) var peer: String?
     /// The session came as far as taking mail.
     private(set) var wasReady = false
@@ -27,11 +38,15 @@ package final class SMTPConnection: ChannelInboundHandler {
     private let idleTime: TimeAmount
     private let observer: (any SMTPObserver)?
     private let login: LoginSettings?
+    private let socket: String?
     private let encryption: RelayTLS?
     private var encrypter: NIOSSLClientHandler?
+    private let tokens: OAuthTokens?
+    /// A token was asked for, and has not come.
+    private var isIdentifying = false
     private var conversation: Conversation
-    /// Held while the connection is in use, so that the relay outlives it.
-    private var relay: SMTPRelay?
+    /// Held while the connection is in use, so that the owner outlives it.
+    private var owner: (any SMTPConnectionOwner)?
     private var context: ChannelHandlerContext?
     private var settlements: [Dialogue.Settlement] = []
     private var lossReason: String?
@@ -44,23 +59,32 @@ package final class SMTPConnection: ChannelInboundHandler {
     private var alarm: Scheduled<Void>?
     private var alarmAt = NIODeadline.distantFuture
 
-    init(_ relay: SMTPRelay, loop: any EventLoop, observer: (any SMTPObserver)?) {
-        self.relay = relay
+    init(
+        _ relay: RelayConfiguration, of owner: any SMTPConnectionOwner, loop: any EventLoop, encryption: RelayTLS?,
+        tokens: OAuthTokens?, observer: (any SMTPObserver)?
+    ) {
+        self.owner = owner
         self.loop = loop
         self.observer = observer
-        login = relay.configuration.login
-        encryption = relay.encryption
-        idleTime = .seconds(Int64(relay.configuration.idleSecondsMax))
-        conversation = Conversation(relay.configuration)
+        self.encryption = encryption
+        self.tokens = tokens
+        login = relay.login
+        socket = relay.socket
+        idleTime = .seconds(Int64(relay.idleSecondsMax))
+        conversation = Conversation(relay)
     }
 
-    // MARK: The relay's side
+    // MARK: The owner's side
 
     var room: Int { conversation.dialogue.room }
     var load: Int { conversation.dialogue.load }
     var ending: Reply? { conversation.dialogue.ending }
     var isOpen: Bool { context != nil }
     var tlsVersion: String? { conversation.dialogue.tlsVersion }
+    /// By which we have logged in.
+    var loginName: String? { conversation.dialogue.loginName }
+    /// Who the server says it is; nil in clear.
+    var certificate: String? { RelayTLS.words(encrypter?.peerCertificate) }
 
     /// Only where there is `room`. The verdicts never come before this returns.
     func submit(_ delivery: Delivery) {
@@ -80,6 +104,12 @@ package final class SMTPConnection: ChannelInboundHandler {
         turn()
     }
 
+    /// Ends it without a goodbye.
+    func cut(_ reason: String) {
+        conversation.dialogue.connectionLost(reason)
+        turn()
+    }
+
     /// Begins the session on a connected channel.
     func adopt(_ channel: any Channel) {
         guard !hasEnded else { return channel.close(promise: nil) }
@@ -87,54 +117,54 @@ package final class SMTPConnection: ChannelInboundHandler {
             try channel.pipeline.syncOperations.addHandler(self)
             try channel.syncOptions?.setOption(.autoRead, value: true)
         } catch {
-            lose(Connector.reason(error))
+            cut(Connector.reason(error))
             channel.close(promise: nil)
         }
     }
 
     // MARK: A turn
 
-    /// After anything that happened: lets the relay use the room, hands out verdicts, writes, sets the clock.
+    /// After anything that happened: lets the owner use the room, hands out verdicts, writes, sets the clock.
     /// Handing out may bring new mail for this connection; it is taken in the same turn.
     private func turn() {
-        guard !isTurning, let relay else { return }
+        guard !isTurning, let owner else { return }
         isTurning = true
         repeat {
             secure()
-            if conversation.dialogue.isClosed { end(relay) }
-            if conversation.dialogue.wasReady && !wasReady { welcome(relay) }
-            relay.refill(self)
-            answerSettlements(relay)
+            if conversation.dialogue.isClosed { end(owner) }
+            if conversation.dialogue.wasReady && !wasReady { welcome(owner) }
+            owner.refill(self)
+            answerSettlements(owner)
         } while !conversation.dialogue.settlements.isEmpty || conversation.dialogue.isClosed && !hasEnded
         isTurning = false
         if hasEnded {
-            self.relay = nil
+            self.owner = nil
         } else {
             if !isReading { write() }
             watch()
         }
     }
 
-    private func welcome(_ relay: SMTPRelay) {
+    private func welcome(_ owner: any SMTPConnectionOwner) {
         wasReady = true
         observer?.connected(tls: tlsVersion != nil)
-        relay.opened(self)
+        owner.opened(self)
     }
 
-    private func answerSettlements(_ relay: SMTPRelay) {
+    private func answerSettlements(_ owner: any SMTPConnectionOwner) {
         swap(&settlements, &conversation.dialogue.settlements)
-        for settlement in settlements { relay.settled(settlement, on: self) }
+        for settlement in settlements { owner.settled(settlement, on: self) }
         settlements.removeAll(keepingCapacity: true)
     }
 
-    private func end(_ relay: SMTPRelay) {
+    private func end(_ owner: any SMTPConnectionOwner) {
         guard !hasEnded else { return }
         hasEnded = true
         write()
         context?.close(promise: nil)
         alarm?.cancel()
         if wasReady { observer?.disconnected() }
-        relay.ended(self)
+        owner.ended(self)
     }
 
     /// Sends what the dialogue wants to say, and of a long message as much as the socket takes.
@@ -182,6 +212,7 @@ package final class SMTPConnection: ChannelInboundHandler {
 
     private func identify() {
         guard let login else { return conversation.dialogue.cannotIdentify("there are no settings for it") }
+        if let tokens { return identify(login, tokens) }
         do throws(SecretFileError) {
             // Read anew each time: a token is short-lived, and a password may be changed without a reload.
             conversation.dialogue.identify(as: try login.credential())
@@ -190,12 +221,33 @@ package final class SMTPConnection: ChannelInboundHandler {
         }
     }
 
+    /// The token comes at once where there is one, else when its endpoint has answered.
+    private func identify(_ login: LoginSettings, _ tokens: OAuthTokens) {
+        guard !isIdentifying else { return }
+        isIdentifying = true
+        tokens.token(insteadOf: conversation.dialogue.refusedToken) { [self] result in
+            isIdentifying = false
+            switch result {
+            case .success(let token): conversation.dialogue.identify(as: login.credential(token))
+            case .failure(let fault): conversation.dialogue.cannotIdentify(fault.reason)
+            }
+            turn()
+        }
+    }
+
     // MARK: The clock
+
+    /// The endpoint's answer or its absence comes well before; without it the server would be kept for ever.
+    private static let tokenPatience = TimeAmount.seconds(60)
+
+    private var patience: TimeAmount {
+        if conversation.dialogue.phase == .identifying { return Self.tokenPatience }
+        return conversation.dialogue.awaited.map { TimeAmount.seconds($0.patience) } ?? idleTime
+    }
 
     /// Notes until when the server has time. The alarm is moved only where it would ring too late, which is rare: when
     /// it rings too early it is set anew.
     private func watch() {
-        let patience = conversation.dialogue.awaited.map { TimeAmount.seconds($0.patience) } ?? idleTime
         deadline = loop.now + patience
         if deadline < alarmAt && !hasEnded { setAlarm() }
     }
@@ -210,7 +262,10 @@ package final class SMTPConnection: ChannelInboundHandler {
         guard !hasEnded else { return }
         guard loop.now >= deadline else { return setAlarm() }
         alarmAt = .distantFuture
-        if conversation.dialogue.awaited == nil {
+        if conversation.dialogue.phase == .identifying {
+            conversation.dialogue.cannotIdentify("there is no access token yet")
+            turn()
+        } else if conversation.dialogue.awaited == nil {
             quit()
         } else {
             conversation.dialogue.timedOut()
@@ -235,9 +290,11 @@ extension SMTPConnection {
     }
 
     private func begin(_ context: ChannelHandlerContext) {
-        peer = context.remoteAddress.flatMap { address in
-            address.ipAddress.map { $0.contains(":") ? "[\($0)]:\(address.port ?? 0)" : "\($0):\(address.port ?? 0)" }
-        }
+        peer = socket ?? context.remoteAddress.flatMap { address in
+                address.ipAddress.map {
+                    $0.contains(":") ? "[\($0)]:\(address.port ?? 0)" : "\($0):\(address.port ?? 0)"
+                }
+            }
         conversation.dialogue.connected()
         turn()
     }
@@ -281,12 +338,7 @@ extension SMTPConnection {
 
     package func channelInactive(context: ChannelHandlerContext) {
         isReading = false
-        lose(lossReason ?? "the server closed it")
+        cut(lossReason ?? "the server closed it")
         context.fireChannelInactive()
-    }
-
-    private func lose(_ reason: String) {
-        conversation.dialogue.connectionLost(reason)
-        turn()
     }
 }

@@ -19,14 +19,20 @@ package struct Connector {
         self.open = open
     }
 
-    /// Over TCP, trying the host's IPv6 and IPv4 addresses as RFC 8305 has it; the resolver has a thread of its own.
-    package static var tcp: Connector { Connector(open: openTCP) }
+    /// Over TCP, trying the host's IPv6 and IPv4 addresses as RFC 8305 has it, or to a Unix socket.
+    /// - Parameter resolver: nil: the system's, which has a thread of its own.
+    package static func system(resolver: (any Resolver & Sendable)? = nil) -> Connector {
+        Connector { open($0, $1, resolver) }
+    }
 
-    private static func openTCP(_ relay: RelayConfiguration, _ loop: any EventLoop) -> EventLoopFuture<any Channel> {
-        let bootstrap = ClientBootstrap(group: loop)
+    private static func open(
+        _ relay: RelayConfiguration, _ loop: any EventLoop, _ resolver: (any Resolver & Sendable)?
+    ) -> EventLoopFuture<any Channel> {
+        var bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(.seconds(Int64(relay.connectSecondsMax)))
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.autoRead, value: false)
+        if let socket = relay.socket { return bootstrap.connect(unixDomainSocketPath: socket) }
+        bootstrap = bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1).resolver(resolver)
         if let address = try? SocketAddress(ipAddress: relay.host, port: relay.port) {
             return bootstrap.connect(to: address)
         }

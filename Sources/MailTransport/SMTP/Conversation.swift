@@ -9,17 +9,14 @@ package struct Conversation {
     private var parser = ReplyParser()
 
     package init(_ relay: RelayConfiguration) {
-        let mechanisms = relay.login.map { $0.mechanism.map { [$0] } ?? SASLName.all(for: $0.secret.kind) }
-        dialogue = Dialogue(
-            ehloName: relay.ehloName, server: relay.address, messagesMax: relay.messagesPerConnectionMax,
-            security: SessionSecurity(tls: relay.tls, mechanisms: mechanisms, host: relay.host, port: relay.port))
+        dialogue = Dialogue(relay)
     }
 
     package mutating func received(_ bytes: ByteBuffer, observer: (any SMTPObserver)?) {
         parser.feed(bytes)
         do {
             while !dialogue.isClosed, let reply = try parser.next() {
-                if let observer, let stage = dialogue.awaited { observer.reply(stage, code: reply.code) }
+                if let observer, let stage = dialogue.awaited { observer.reply(stage, reply) }
                 dialogue.received(reply)
                 // RFC 3207 §4.2: what was buffered in clear does not become part of the encrypted session.
                 if dialogue.phase == .securing && !parser.isEmpty { dialogue.injected() }

@@ -4,7 +4,7 @@
 import MailJob
 import NIOCore
 
-/// The client's side of a session by RFC 5321, without a socket or a clock.
+/// The client's side of a session by RFC 5321, or RFC 2033, without a socket or a clock.
 ///
 /// Whoever owns it tells it what happened (`connected`, `received`, `submit`, `timedOut`, `connectionLost`, `quit`) and
 /// afterwards carries out what it wants: sends `outbound`, hands out `settlements`, closes when `isClosed`, submits
@@ -15,7 +15,7 @@ import NIOCore
 package struct Dialogue {
     package enum Phase: Equatable, Sendable {
         case unconnected, greeting
-        /// EHLO was sent, or HELO after it was not understood.
+        /// EHLO was sent, or HELO after it was not understood. By LMTP it is LHLO.
         case hello(extended: Bool)
         /// STARTTLS was sent.
         case startTLS
@@ -37,9 +37,11 @@ package struct Dialogue {
     }
 
     package internal(set) var phase = Phase.unconnected
-    package internal(set) var capabilities = Capabilities()
+    package var capabilities: Capabilities { terms.capabilities }
     /// Such as `TLSv1.3`; nil in clear.
     package internal(set) var tlsVersion: String?
+    /// The mechanism by which we have logged in, such as `SCRAM-SHA-256`.
+    package internal(set) var loginName: String?
     /// What the server must be sent next; emptied by the owner.
     package var outbound = ByteBuffer()
     /// Mails with all their verdicts, in the order of their submission; emptied by the owner.
@@ -54,7 +56,12 @@ package struct Dialogue {
     let server: String
     let messagesMax: Int
     let security: SessionSecurity
+    var terms: SessionTerms
+    /// Extensions that are not used although they are offered.
+    private let ignored: [String]
     var login: Login?
+    /// A kept token that the server refused in this session: `identify` must come with another one.
+    package internal(set) var refusedToken: Secret?
     private var current: Transaction?
     private var next: Transaction?
     /// RSET was sent, and its reply comes before any to `current`.
@@ -65,11 +72,13 @@ package struct Dialogue {
     /// Octets of a message that are written at a time: a larger one is not held twice in memory.
     package static let blockBytesMax = 64 << 10
 
-    package init(ehloName: String, server: String, messagesMax: Int, security: SessionSecurity) {
-        self.ehloName = ehloName
-        self.server = server
-        self.messagesMax = messagesMax
-        self.security = security
+    package init(_ relay: RelayConfiguration) {
+        ehloName = relay.ehloName
+        server = relay.address
+        messagesMax = relay.messagesPerConnectionMax
+        security = SessionSecurity(relay)
+        terms = SessionTerms(mailProtocol: relay.mailProtocol, chunkBytesMax: relay.chunkBytesMax)
+        ignored = relay.ignoredExtensions
     }
 
     package var isClosed: Bool { phase == .closed }
@@ -109,7 +118,7 @@ package struct Dialogue {
         let refused = Admission(capabilities: capabilities, server: server).refused(delivery.mail)
         submittedCount += 1
         let transaction = Transaction(
-            delivery, number: submittedCount, pipelining: capabilities.pipelining, refused: refused)
+            delivery, number: submittedCount, terms: terms, refused: refused)
         if refused.count == delivery.mail.recipients.count {
             settle(transaction.delivery, transaction.verdicts)
         } else if current == nil {
@@ -133,7 +142,8 @@ package struct Dialogue {
         case .login: loginReplied(reply)
         case .ready where isResetting: resetReplied(reply)
         case .ready where current != nil: transactionReplied(reply)
-        case .identifying, .ready, .quitting: phase = .closed
+        case .identifying: spokeUnasked(reply)
+        case .ready, .quitting: phase = .closed
         }
     }
 
@@ -144,7 +154,7 @@ package struct Dialogue {
 
     /// `reason`: the system's words, such as "Connection reset by peer".
     package mutating func connectionLost(_ reason: String) {
-        let stage = awaited.map { " while waiting for \($0.awaited)" } ?? ""
+        let stage = awaited.map { " while waiting for \(words(for: $0))" } ?? ""
         end(Reply(451, "4.4.2", "lost the connection to \(server)\(stage): \(reason)"), isRefusal: false)
     }
 
@@ -152,7 +162,7 @@ package struct Dialogue {
     package mutating func timedOut() {
         guard let stage = awaited else { return }
         let cause = Reply(
-            451, "4.4.2", "gave up after \(stage.patience) s of waiting for \(stage.awaited) of \(server)")
+            451, "4.4.2", "gave up after \(stage.patience) s of waiting for \(words(for: stage)) of \(server)")
         end(cause, isRefusal: false, mayRetry: false)
     }
 
@@ -181,15 +191,24 @@ extension Dialogue {
     /// RFC 5321 §3.1.
     private mutating func greeted(_ reply: ServerReply) {
         guard reply.isPositive else { return refused(reply) }
+        sayHello()
+    }
+
+    mutating func sayHello() {
         phase = .hello(extended: true)
-        outbound.writeString("EHLO \(ehloName)\r\n")
+        // RFC 2033 §4.1: LHLO, so that a server of the one protocol is never taken for one of the other.
+        outbound.writeString("\(terms.mailProtocol == .lmtp ? "LHLO" : "EHLO") \(ehloName)\r\n")
+    }
+
+    private func words(for stage: SMTPStage) -> String {
+        stage == .hello && terms.mailProtocol == .lmtp ? "the reply to LHLO" : stage.awaited
     }
 
     private mutating func helloReplied(_ reply: ServerReply, extended: Bool) {
         if reply.isPositive {
-            capabilities = extended ? Capabilities(ehlo: reply.texts) : Capabilities()
+            terms.capabilities = extended ? Capabilities(ehlo: reply.texts, ignored: ignored) : Capabilities()
             secureOrLogIn()
-        } else if extended && reply.code >= 500 {
+        } else if extended && reply.code >= 500 && terms.mailProtocol == .smtp {
             // RFC 5321 §3.2: a server that does not know EHLO is asked by HELO.
             phase = .hello(extended: false)
             outbound.writeString("HELO \(ehloName)\r\n")
@@ -222,12 +241,13 @@ extension Dialogue {
     private mutating func transactionReplied(_ reply: ServerReply) {
         let stage = current?.stage
         switch current?.received(reply, output: &outbound) {
-        case .goesOn: if stage == .data { chainNext() }
+        case .goesOn: chainNext()
         case .bodyIsDue: continueBody()
         case .finished(let reset): finish(reset: reset)
         case .broken, nil:
             let words = "\(reply.code) \(reply.reply.text)"
-            let cause = "\(server) said \"\(words)\" where \(stage?.awaited ?? "nothing") was due"
+            let due = stage.map { self.words(for: $0) } ?? "nothing"
+            let cause = "\(server) said \"\(words)\" where \(due) was due"
             end(Reply(451, "4.5.0", cause), isRefusal: false)
         }
     }
@@ -251,14 +271,15 @@ extension Dialogue {
             phase = .quitting
             outbound.writeStaticString("QUIT\r\n")
         } else if current?.stage == nil, capabilities.pipelining || !isResetting {
-            current?.writeEnvelope(capabilities, to: &outbound)
+            current?.writeEnvelope(to: &outbound)
         }
     }
 
     /// RFC 2920 §3.1: the message may be the first in a group of commands, so the next envelope goes right behind it.
+    /// So it does behind BDAT LAST, once the chunks before that are through.
     private mutating func chainNext() {
-        guard current?.stage == .end, next != nil, next?.stage == nil else { return }
-        next?.writeEnvelope(capabilities, to: &outbound)
+        guard current?.mayBeFollowed == true, next != nil, next?.stage == nil else { return }
+        next?.writeEnvelope(to: &outbound)
     }
 
     private mutating func settle(_ delivery: Delivery, _ verdicts: [Verdict], isUntouched: Bool = false) {

@@ -38,9 +38,8 @@ extension Dialogue {
         tlsVersion = version
         guard security.tls != .implicit else { return phase = .greeting }
         // RFC 3207 §4.2: what was said in clear is forgotten, and asked for again.
-        capabilities = Capabilities()
-        phase = .hello(extended: true)
-        outbound.writeString("EHLO \(ehloName)\r\n")
+        terms.capabilities = Capabilities()
+        sayHello()
     }
 
     /// No encryption came about; the connection is of no use for anything else.
@@ -83,6 +82,11 @@ extension Dialogue {
         giveUp(Reply(454, "4.7.0", "cannot log in to \(server): \(reason)"))
     }
 
+    /// The credential takes its time, and the server did not wait.
+    mutating func spokeUnasked(_ reply: ServerReply) {
+        giveUp(Reply(451, "4.5.0", "\(server) said \"\(reply.code) \(reply.reply.text)\" before we logged in"))
+    }
+
     mutating func loginReplied(_ reply: ServerReply) {
         guard var login else { return }
         loginStepped(login.received(reply), login)
@@ -93,8 +97,14 @@ extension Dialogue {
         switch step {
         case .send(let line): outbound.writeString("\(line)\r\n")
         case .done:
+            loginName = login.mechanismName
             self.login = nil
             becomeReady()
+        // RFC 4954 §4: after a failure another AUTH may be tried.
+        case .failed(let cause) where cause.code == 535 && login.credential.isKept && refusedToken == nil:
+            refusedToken = login.credential.secret
+            self.login = nil
+            phase = .identifying
         case .failed(let cause): giveUp(cause)
         case .cancelled(let cause):
             // RFC 4954 §4: a lone "*" ends an exchange that we do not go on with.

@@ -19,7 +19,7 @@ struct Login {
     /// RFC 4954 §4: an AUTH command has at most so many octets, its CRLF counted.
     static let commandBytesMax = 12_288
 
-    private let credential: Credential
+    let credential: Credential
     private let security: SessionSecurity
     /// host:port, for the reasons.
     private let server: String
@@ -29,6 +29,8 @@ struct Login {
     /// An initial response that did not fit into the command.
     private var pending: [UInt8]?
     private var refusal: String?
+
+    var mechanismName: String { name.rawValue }
 
     init(_ credential: Credential, offered: [String], security: SessionSecurity, server: String) {
         self.credential = credential

@@ -14,18 +14,28 @@ package struct LoginSettings: Equatable, Sendable {
         self.mechanism = mechanism
     }
 
+    func credential(_ token: BearerToken) -> Credential {
+        var credential = Credential(user: user, secret: token.secret, kind: .token, nonce: Credential.freshNonce())
+        credential.isKept = token.isKept
+        return credential
+    }
+
     func credential() throws(SecretFileError) -> Credential {
         Credential(user: user, secret: try secret.read(), kind: secret.kind, nonce: Credential.freshNonce())
     }
 }
 
-/// Where a password or a token is kept.
+/// Where a password or a token comes from.
 package struct SecretSource: Equatable, Sendable {
     package enum Place: Equatable, Sendable {
+        case kept(PrivateFile)
+        /// Asked for over HTTPS: `OAuthTokens` does it, and `read` cannot.
+        case endpoint(OAuthSettings)
+
         /// An absolute path.
-        case file(String)
-        /// The name of a systemd credential (systemd.exec(5), LoadCredential=).
-        case credential(String)
+        package static func file(_ path: String) -> Place { .kept(.file(path)) }
+        /// The name of a systemd credential.
+        package static func credential(_ name: String) -> Place { .kept(.credential(name)) }
     }
 
     package var kind: Credential.Kind
@@ -36,24 +46,10 @@ package struct SecretSource: Equatable, Sendable {
         self.place = place
     }
 
-    /// The file's content without the line end that editors and `echo` put behind it.
     package func read() throws(SecretFileError) -> Secret {
-        var bytes = try PrivateFile.content(of: path())
-        if bytes.last == 0x0A { bytes.removeLast() }
-        if bytes.last == 0x0D { bytes.removeLast() }
-        guard !bytes.isEmpty else { throw SecretFileError(reason: "\(try path()) is empty") }
-        return Secret(bytes)
-    }
-
-    private func path() throws(SecretFileError) -> String {
         switch place {
-        case .file(let path): return path
-        case .credential(let name):
-            guard let directory = PrivateFile.credentialsDirectory else {
-                throw SecretFileError(
-                    reason: "there is no credential \(name): $CREDENTIALS_DIRECTORY is not set by systemd")
-            }
-            return "\(directory)/\(name)"
+        case .kept(let file): try file.secret()
+        case .endpoint(let endpoint): throw SecretFileError(reason: "nobody asks \(endpoint.url) for a token")
         }
     }
 }

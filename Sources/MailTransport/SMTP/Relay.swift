@@ -9,12 +9,14 @@ import NIOCore
 /// A mail goes to an idle connection; else a new one is opened, up to `connectionsMax`; else it is chained behind the
 /// mail of a connection that has room; else it waits in line. Each mail is answered exactly once, and never from within
 /// `send`: a caller that sends again when it is answered does not sink deeper and deeper.
-package final class SMTPRelay: MailTransport {
+package final class SMTPRelay: MailTransport, SMTPConnectionOwner {
     package let configuration: RelayConfiguration
     private let loop: any EventLoop
     private let connector: Connector
     /// There wherever the configuration has TLS.
-    let encryption: RelayTLS?
+    private let encryption: RelayTLS?
+    /// There where the login's secret comes from an endpoint.
+    private let tokens: OAuthTokens?
     private let observer: (any SMTPObserver)?
 
     /// All connections, those being opened included, until they have ended.
@@ -35,13 +37,14 @@ package final class SMTPRelay: MailTransport {
     private var rejected = 0
 
     package init(
-        _ configuration: RelayConfiguration, loop: any EventLoop, connector: Connector = .tcp,
-        encryption: RelayTLS? = nil, observer: (any SMTPObserver)? = nil
+        _ configuration: RelayConfiguration, loop: any EventLoop, connector: Connector = .system(),
+        encryption: RelayTLS? = nil, tokens: OAuthTokens? = nil, observer: (any SMTPObserver)? = nil
     ) {
         self.configuration = configuration
         self.loop = loop
         self.connector = connector
         self.encryption = encryption
+        self.tokens = tokens
         self.observer = observer
     }
 
@@ -60,7 +63,8 @@ package final class SMTPRelay: MailTransport {
     }
 
     package var report: TransportReport {
-        var report = TransportReport(name: name, transport: "smtp", address: configuration.address)
+        let transport = configuration.mailProtocol.rawValue
+        var report = TransportReport(name: name, transport: transport, address: configuration.address)
         report.connections = connections.values.count { $0.isOpen }
         report.idle = rack.idleCount
         report.delivered = delivered
@@ -86,7 +90,6 @@ package final class SMTPRelay: MailTransport {
         connection.bound = []
     }
 
-    /// Something changed: the connection may have room.
     func refill(_ connection: SMTPConnection) {
         rack.place(connection)
         balance()
@@ -116,7 +119,8 @@ package final class SMTPRelay: MailTransport {
     // MARK: Connections
 
     private func open(for bound: [Delivery] = []) {
-        let connection = SMTPConnection(self, loop: loop, observer: observer)
+        let connection = SMTPConnection(
+            configuration, of: self, loop: loop, encryption: encryption, tokens: tokens, observer: observer)
         connection.bound = bound
         connections[ObjectIdentifier(connection)] = connection
         openingCount += 1

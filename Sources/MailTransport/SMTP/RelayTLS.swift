@@ -1,6 +1,8 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import MailJob
+import MailWire
 import NIOCore
 import NIOSSL
 
@@ -27,6 +29,11 @@ package struct TLSFileError: Error, Equatable, CustomStringConvertible {
     package var key = ""
     package var reason: String
 
+    package init(key: String = "", reason: String) {
+        self.key = key
+        self.reason = reason
+    }
+
     package var description: String { key.isEmpty ? reason : "\(key): \(reason)" }
 }
 
@@ -34,6 +41,12 @@ package struct TLSFileError: Error, Equatable, CustomStringConvertible {
 package struct RelayTLS: Sendable {
     private let context: NIOSSLContext
     private let host: String
+
+    /// Where the settings are those of many hosts.
+    init(host: String, sharing context: NIOSSLContext) {
+        self.host = host
+        self.context = context
+    }
 
     /// Reads the files, and the system's roots where none are named.
     package init(_ relay: RelayConfiguration) throws(TLSFileError) {
@@ -60,7 +73,7 @@ package struct RelayTLS: Sendable {
         }
     }
 
-    private static func certificates(_ path: String, _ key: String) throws(TLSFileError) -> [NIOSSLCertificate] {
+    static func certificates(_ path: String, _ key: String) throws(TLSFileError) -> [NIOSSLCertificate] {
         do {
             let found = try NIOSSLCertificate.fromPEMFile(path)
             guard !found.isEmpty else { throw TLSFileError(reason: "there is none in it") }
@@ -73,7 +86,7 @@ package struct RelayTLS: Sendable {
     private static func privateKey(_ path: String) throws(TLSFileError) -> NIOSSLPrivateKey {
         let bytes: [UInt8]
         do throws(SecretFileError) {
-            bytes = try PrivateFile.content(of: path)
+            bytes = try PrivateFile.file(path).content()
         } catch {
             throw TLSFileError(key: "tls_key", reason: error.reason)
         }
@@ -88,6 +101,18 @@ package struct RelayTLS: Sendable {
         // RFC 6066 §3: an address is no server name; the certificate is then held against the address itself.
         let isAddress = (try? SocketAddress(ipAddress: host, port: 0)) != nil
         return try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : host)
+    }
+
+    /// `for mx.example, 192.0.2.1, until 2027-01-31`; nil where there is none.
+    static func words(_ certificate: NIOSSLCertificate?) -> String? {
+        guard let certificate else { return nil }
+        let parts = certificate.description.dropFirst().dropLast().split(separator: ";")
+        let named = ["alternative_names=", "common_name="].lazy.compactMap { prefix in
+            parts.first { $0.hasPrefix(prefix) }.map { $0.dropFirst(prefix.count) }
+        }
+        let names = (named.first { !$0.isEmpty }?.split(separator: ",") ?? ["nobody"]).joined(separator: ", ")
+        let end = WallTime(milliseconds: Int64(certificate.notValidAfter) * 1000).rfc3339.prefix(10)
+        return "for \(names), until \(end)"
     }
 
     static func name(_ version: TLSVersion?) -> String {

@@ -16,7 +16,9 @@ package enum SMTPStage: String, CaseIterable, Sendable {
     case data
     /// Not a reply: the server takes the message's octets.
     case body
-    /// The reply to the end of data.
+    /// The reply to a BDAT that is not the last.
+    case chunk
+    /// The reply to the end of data, or to BDAT LAST. By LMTP one for each recipient.
     case end
     case reset
     case quit
@@ -34,6 +36,7 @@ package enum SMTPStage: String, CaseIterable, Sendable {
         case .recipient: 300  // RFC 5321 §4.5.3.2.3
         case .data: 120  // RFC 5321 §4.5.3.2.4
         case .body: 180  // RFC 5321 §4.5.3.2.5: for each block, not for the whole
+        case .chunk: 180  // as for a block; RFC 3030 names no time
         case .end: 600  // RFC 5321 §4.5.3.2.6
         case .reset: 60
         case .quit: 10
@@ -52,6 +55,7 @@ package enum SMTPStage: String, CaseIterable, Sendable {
         case .recipient: "the reply to RCPT"
         case .data: "the reply to DATA"
         case .body: "the server to take the message"
+        case .chunk: "the reply to BDAT"
         case .end: "the reply to the end of data"
         case .reset: "the reply to RSET"
         case .quit: "the reply to QUIT"

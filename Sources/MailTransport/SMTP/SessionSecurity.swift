@@ -34,11 +34,11 @@ package struct SessionSecurity: Sendable {
     package var host: String
     package var port: Int
 
-    package init(tls: TLSPolicy, mechanisms: [SASLName]?, host: String, port: Int) {
-        self.tls = tls
-        self.mechanisms = mechanisms
-        self.host = host
-        self.port = port
+    package init(_ relay: RelayConfiguration) {
+        tls = relay.tls
+        mechanisms = relay.login.map { $0.mechanism.map { [$0] } ?? SASLName.all(for: $0.secret.kind) }
+        host = relay.host
+        port = relay.port
     }
 }
 

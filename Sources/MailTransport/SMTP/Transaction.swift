@@ -4,12 +4,12 @@
 import MailJob
 import NIOCore
 
-/// One mail on its way through MAIL, RCPT, DATA and body. Writes its commands, takes their replies in order.
+/// One mail on its way through MAIL, RCPT, and DATA or BDAT. Writes its commands, takes their replies in order.
 struct Transaction {
     /// What a reply led to.
     enum Progress: Equatable {
         case goesOn
-        /// 354: the message may be sent, by `writeBody`.
+        /// The message may be sent, or its next chunk, by `writeBody`.
         case bodyIsDue
         /// All verdicts are known. `reset`: the server still has an open transaction.
         case finished(reset: Bool)
@@ -23,87 +23,81 @@ struct Transaction {
     /// The reply that comes next; nil while nothing was sent.
     private(set) var stage: SMTPStage?
     private(set) var isAnswered = false
-    private let pipelining: Bool
+    private let terms: SessionTerms
+    private let envelope: Envelope
+    private var body: MessageBody
     /// Recipients whose verdict differs from the mail's.
-    private var refused: [(recipient: Int, verdict: Verdict)]
+    private var decided: [(recipient: Int, verdict: Verdict)]
     /// Of these, how many come first and were never sent to the server.
     private let unsendable: Int
     private var recipient = 0
     private var acceptedCount = 0
+    /// By LMTP who was accepted, in their order, and how many of them have their last reply.
+    private var accepted: [Int] = []
+    private var deliveredCount = 0
     private var mailIsAccepted = false
-    /// What MAIL's or DATA's refusal means for whoever has no verdict yet.
+    /// What MAIL's, DATA's or a chunk's refusal means for whoever has no verdict yet.
     private var failure: Verdict?
-    private var bodyOffset = 0
+    private var chunkReplies = 0
+    private var hasFailedChunk = false
 
-    init(_ delivery: Delivery, number: Int, pipelining: Bool, refused: [(recipient: Int, verdict: Verdict)]) {
+    init(_ delivery: Delivery, number: Int, terms: SessionTerms, refused: [(recipient: Int, verdict: Verdict)]) {
         self.delivery = delivery
         self.number = number
-        self.pipelining = pipelining
-        self.refused = refused
+        self.terms = terms
+        envelope = Envelope(mail: delivery.mail, capabilities: terms.capabilities)
+        body = MessageBody(delivery.mail.message, terms)
+        decided = refused
         unsendable = refused.count
     }
 
     private var mail: Mail { delivery.mail }
+    private var pipelining: Bool { terms.capabilities.pipelining }
+    /// Chunks that have no reply yet.
+    private var owedChunks: Int { body.chunkCount - chunkReplies }
+
+    /// The next mail's envelope may go right behind: whatever the server says, it will take that for one.
+    var mayBeFollowed: Bool { stage == .end && owedChunks <= 1 && !hasFailedChunk }
 
     // MARK: Commands
 
-    /// With PIPELINING the whole envelope and DATA, which RFC 2920 §3.1 wants last in a group; MAIL alone without.
-    mutating func writeEnvelope(_ capabilities: Capabilities, to output: inout ByteBuffer) {
-        writeMail(capabilities, to: &output)
+    /// With PIPELINING the whole envelope, and DATA where that is used, which RFC 2920 §3.1 wants last in a group; MAIL
+    /// alone without. BDAT waits until somebody was accepted: a server that refuses it and does not swallow its octets,
+    /// as RFC 3030 §2 demands, would take the message for commands.
+    mutating func writeEnvelope(to output: inout ByteBuffer) {
+        envelope.writeMail(to: &output)
         stage = .mail
         recipient = nextRecipient(from: 0)
         guard pipelining else { return }
         var index = recipient
         while index < mail.recipients.count {
-            writeRecipient(index, to: &output)
+            envelope.writeRecipient(index, to: &output)
             index = nextRecipient(from: index + 1)
         }
-        output.writeStaticString("DATA\r\n")
-    }
-
-    private func writeMail(_ capabilities: Capabilities, to output: inout ByteBuffer) {
-        output.writeStaticString("MAIL FROM:<")
-        output.writeString(mail.sender)
-        output.writeStaticString(">")
-        if capabilities.size {
-            // RFC 1870 §5: line ends count, the doubled dots and the last dot do not.
-            output.writeStaticString(" SIZE=")
-            output.writeString(String(mail.message.readableBytes))
-        }
-        if mail.needs8BitMIME { output.writeStaticString(" BODY=8BITMIME") }
-        if capabilities.smtpUTF8 && isInternational { output.writeStaticString(" SMTPUTF8") }
-        output.writeStaticString("\r\n")
-    }
-
-    /// RFC 6531 §3.4: asked for only where an address or the header needs it.
-    private var isInternational: Bool {
-        mail.needsSMTPUTF8 || AddressForm(mail.sender) == .international
-            || mail.recipients.contains { AddressForm($0) == .international }
-    }
-
-    private func writeRecipient(_ index: Int, to output: inout ByteBuffer) {
-        output.writeStaticString("RCPT TO:<")
-        output.writeString(mail.recipients[index])
-        output.writeStaticString(">\r\n")
+        if body.form == .data { output.writeStaticString("DATA\r\n") }
     }
 
     /// The first recipient from `index` on that the server is told of.
     private func nextRecipient(from index: Int) -> Int {
         guard unsendable > 0 else { return index }
         var index = index
-        while refused.prefix(unsendable).contains(where: { $0.recipient == index }) { index += 1 }
+        while decided.prefix(unsendable).contains(where: { $0.recipient == index }) { index += 1 }
         return index
     }
 
-    /// Appends the next block of the body, `bytesMax` octets of the message at most. `stage` is `.end` after the last.
+    /// Appends the next block of the message, `bytesMax` octets of it at most. `stage` is `.end` after the last.
     mutating func writeBody(bytesMax: Int, to output: inout ByteBuffer) {
-        let end = min(mail.message.readableBytes, bodyOffset + bytesMax)
-        DotStuffing.append(bodyOffset..<end, of: mail.message, to: &output)
-        bodyOffset = end
-        guard end == mail.message.readableBytes else { return }
-        DotStuffing.finish(mail.message, to: &output)
-        stage = .end
+        body.write(bytesMax: bytesMax, to: &output)
+        if body.isComplete {
+            stage = .end
+        } else if body.form == .chunks, !body.isWithinChunk, !mayPipelineChunks || failure != nil {
+            stage = .chunk
+        }
     }
+
+    /// RFC 3030 §4.2. By LMTP each is awaited, because it has not one reply at the end but many, and RFC 2033 does not
+    /// say how many there are once a chunk has failed.
+    private var mayPipelineChunks: Bool { pipelining && terms.mailProtocol == .smtp }
 
     // MARK: Replies
 
@@ -113,7 +107,9 @@ struct Transaction {
         case .mail: return mailReplied(reply, output: &output)
         case .recipient: return recipientReplied(reply, output: &output)
         case .data: return dataReplied(reply, output: &output)
-        case .body: return bodyInterrupted(reply)
+        case .body where body.form == .data: return bodyInterrupted(reply)
+        case .body, .chunk: return chunkReplied(reply)
+        case .end where owedChunks > 1: return chunkReplied(reply)
         case .end: return endReplied(reply)
         default: return .broken
         }
@@ -126,7 +122,7 @@ struct Transaction {
         stage = .recipient
         if pipelining { return .goesOn }
         guard mailIsAccepted else { return .finished(reset: false) }
-        writeRecipient(recipient, to: &output)
+        envelope.writeRecipient(recipient, to: &output)
         return .goesOn
     }
 
@@ -135,21 +131,32 @@ struct Transaction {
         guard !reply.isIntermediate else { return .broken }
         if reply.isPositive {
             acceptedCount += 1
+            if terms.mailProtocol == .lmtp { accepted.append(recipient) }
         } else if failure == nil {
-            refused.append((recipient, recipientVerdict(reply)))
+            decided.append((recipient, recipientVerdict(reply)))
         }
         recipient = nextRecipient(from: recipient + 1)
-        let isLast = recipient >= mail.recipients.count
-        if isLast { stage = .data }
-        if pipelining { return .goesOn }
-        if !isLast {
-            writeRecipient(recipient, to: &output)
-        } else if acceptedCount > 0 {
-            output.writeStaticString("DATA\r\n")
-        } else {
-            return .finished(reset: true)
+        guard recipient >= mail.recipients.count else {
+            if !pipelining { envelope.writeRecipient(recipient, to: &output) }
+            return .goesOn
         }
-        return .goesOn
+        return recipientsReplied(output: &output)
+    }
+
+    private mutating func recipientsReplied(output: inout ByteBuffer) -> Progress {
+        stage = .data
+        let isWanted = acceptedCount > 0 && failure == nil
+        switch body.form {
+        case .data:
+            if pipelining { return .goesOn }
+            guard isWanted else { return .finished(reset: true) }
+            output.writeStaticString("DATA\r\n")
+            return .goesOn
+        case .chunks:
+            guard isWanted else { return .finished(reset: mailIsAccepted) }
+            stage = .body
+            return .bodyIsDue
+        }
     }
 
     private mutating func dataReplied(_ reply: ServerReply, output: inout ByteBuffer) -> Progress {
@@ -162,8 +169,10 @@ struct Transaction {
             stage = .body
             return .bodyIsDue
         }
-        // RFC 2920 §3.1: a server may say 354 though it took no recipient; it gets its end of data, and nothing else.
         if failure == nil { failure = .deferred(Reply(451, "4.5.0", "no recipient was accepted")) }
+        // RFC 2033 §4.2: by LMTP DATA must fail here, for no reply would come to the end of data.
+        guard terms.mailProtocol == .smtp else { return .broken }
+        // RFC 2920 §3.1: a server may say 354 though it took no recipient; it gets its end of data, and nothing else.
         output.writeStaticString(".\r\n")
         stage = .end
         return .goesOn
@@ -175,14 +184,46 @@ struct Transaction {
         return .broken
     }
 
-    private mutating func endReplied(_ reply: ServerReply) -> Progress {
-        guard !reply.isIntermediate else { return .broken }
-        if failure == nil { failure = Self.verdict(reply) }
-        return .finished(reset: false)
+    /// RFC 3030 §2: each chunk has a reply, and none is sent after one that failed.
+    private mutating func chunkReplied(_ reply: ServerReply) -> Progress {
+        guard !reply.isIntermediate, owedChunks > 0 else { return .broken }
+        chunkReplies += 1
+        if reply.isNegative {
+            hasFailedChunk = true
+            if failure == nil { failure = Self.verdict(reply) }
+        }
+        if stage == .end { return .goesOn }
+        guard hasFailedChunk else {
+            guard stage == .chunk else { return .goesOn }
+            stage = .body
+            return .bodyIsDue
+        }
+        // The octets that were announced must come, whatever the server has said.
+        if body.isWithinChunk { return .goesOn }
+        stage = .chunk
+        return owedChunks > 0 ? .goesOn : .finished(reset: true)
     }
 
-    // MARK: Verdicts
+    private mutating func endReplied(_ reply: ServerReply) -> Progress {
+        guard !reply.isIntermediate else { return .broken }
+        chunkReplies = body.chunkCount
+        if terms.mailProtocol == .lmtp { return recipientDelivered(reply) }
+        if failure == nil { failure = Self.verdict(reply) }
+        // RFC 3030 §2: what state the server is in after a chunk that failed and more behind it, only RSET tells.
+        return .finished(reset: hasFailedChunk)
+    }
 
+    /// RFC 2033 §4.2, §4.3: a reply for each recipient that was accepted, in the order of their RCPTs.
+    private mutating func recipientDelivered(_ reply: ServerReply) -> Progress {
+        decided.append((accepted[deliveredCount], Self.verdict(reply)))
+        deliveredCount += 1
+        return deliveredCount < accepted.count ? .goesOn : .finished(reset: false)
+    }
+}
+
+// MARK: - Verdicts
+
+extension Transaction {
     /// One for each recipient.
     var verdicts: [Verdict] { verdicts(undecided: .deferred(Reply(451, "4.5.0", "no verdict"))) }
 
@@ -194,7 +235,7 @@ struct Transaction {
 
     private func verdicts(undecided: Verdict) -> [Verdict] {
         var verdicts = Array(repeating: failure ?? undecided, count: mail.recipients.count)
-        for (recipient, verdict) in refused { verdicts[recipient] = verdict }
+        for (recipient, verdict) in decided { verdicts[recipient] = verdict }
         return verdicts
     }
 

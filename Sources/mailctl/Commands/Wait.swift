@@ -67,7 +67,7 @@ private struct PatientWait: ~Copyable {
         waiting = Set(ids)
         try events.begin("Watch", ["ids": .array(ids.map { .string($0) })])
         // From the first reply on nothing is missed; what ended before it is seen by a look.
-        _ = try events.next(within: ControlClient.answerSecondsMax)
+        _ = try events.next(within: ControlClient.answerSecondsUsual)
         for id in ids where waiting.contains(id) { _ = try look(at: id, isKnown: false) }
     }
 

@@ -55,10 +55,16 @@ struct JobListing {
             job["state"]?.string ?? "?",
             screen.age(of: job["accepted_at"]?.string).map { Measure.text(seconds: $0) } ?? "",
             job["attempts"]?.int.map(String.init) ?? "",
-            job["from"]?.string ?? "",
+            job["from"]?.string ?? Self.otherKind(job),
             Self.recipients(job["to"]?.array ?? []),
             job["last_reply"]?.string ?? "",
         ]
+    }
+
+    /// Other kinds have no sender: what they are says more than a blank.
+    private static func otherKind(_ job: JSONValue) -> String {
+        guard let kind = job["kind"]?.string, kind != "email" else { return "" }
+        return "(\(kind))"
     }
 
     private static func recipients(_ to: [JSONValue]) -> String {

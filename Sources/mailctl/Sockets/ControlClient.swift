@@ -12,14 +12,18 @@ import MailWire
 /// Calls to the operators' socket, one after the other (Varlink: docs/protocol.md § Control).
 struct ControlClient: ~Copyable {
     /// maild answers in milliseconds; what takes longer is stuck.
-    static let answerSecondsMax = 30.0
+    static let answerSecondsUsual = 30.0
     /// A page of 1,000 jobs with 1,000 recipients each.
     private static let answerBytesMax = 256 << 20
 
     private let stream: UnixStream
+    private let answerSecondsMax: Double
     private var replies = Framer.varlink(bytesMax: Self.answerBytesMax)
 
-    init(_ options: CommonOptions) throws(Failure) { stream = try options.connect(to: .control) }
+    init(_ options: CommonOptions, answerSecondsMax: Double = Self.answerSecondsUsual) throws(Failure) {
+        self.answerSecondsMax = answerSecondsMax
+        stream = try options.connect(to: .control)
+    }
 
     /// A method of maild's own interface, without the interface's name.
     mutating func call(_ method: String, _ parameters: JSONObject = [:]) throws(Failure) -> JSONValue {
@@ -31,14 +35,14 @@ struct ControlClient: ~Copyable {
         _ method: String, _ parameters: JSONObject, unless error: String
     ) throws(Failure) -> JSONValue? {
         try send(VarlinkCall(method: "\(ControlInterface.name).\(method)", parameters: parameters).bytes)
-        let reply = try nextReply(within: Self.answerSecondsMax)
+        let reply = try nextReply(within: answerSecondsMax)
         if reply.error == "\(ControlInterface.name).\(error)" { return nil }
         return try Self.parameters(of: reply)
     }
 
     mutating func call(_ call: VarlinkCall) throws(Failure) -> JSONValue {
         try send(call.bytes)
-        return try Self.parameters(of: nextReply(within: Self.answerSecondsMax))
+        return try Self.parameters(of: nextReply(within: answerSecondsMax))
     }
 
     // MARK: Several replies
@@ -57,7 +61,7 @@ struct ControlClient: ~Copyable {
     /// Calls a method that gives several replies, and hands them on up to the last one.
     /// - Parameter patience: how long each may take, in seconds; nil: however long.
     mutating func stream(
-        _ method: String, _ parameters: JSONObject, patience: Double? = answerSecondsMax,
+        _ method: String, _ parameters: JSONObject, patience: Double? = answerSecondsUsual,
         _ each: (JSONValue) throws(Failure) -> Void
     ) throws(Failure) {
         try begin(method, parameters)
@@ -94,7 +98,7 @@ struct ControlClient: ~Copyable {
             switch rest.withUnsafeBytes({ stream.send($0) }) {
             case .bytes(let count): rest = rest.dropFirst(count)
             case .later:
-                if !stream.wait(for: POLLOUT, seconds: Self.answerSecondsMax) {
+                if !stream.wait(for: POLLOUT, seconds: answerSecondsMax) {
                     throw Failure(.tryAgain, "maild does not read what it is sent")
                 }
             // An answer may have come before the end; if not, reading says so.

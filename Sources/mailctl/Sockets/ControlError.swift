@@ -10,6 +10,8 @@ package enum ControlError {
         switch name {
         case "\(ControlInterface.name).NoSuchJob":
             return Failure(.badData, "no job \(detail("id")) (finished jobs are forgotten after a while)")
+        case "\(ControlInterface.name).NoSuchRelay":
+            return Failure(.badData, "no relay \(detail("relay")) in the configuration")
         case "\(ControlInterface.name).ReloadFailed":
             return Failure(.configuration, "the old configuration stays: \(detail("message"))")
         case "\(ControlInterface.name).SpoolFailed":
