@@ -98,7 +98,10 @@ private struct PatientWait: ~Copyable {
 
     /// An event is told up to a commit before the disk knows.
     private mutating func lookUntilWritten(_ id: String) throws(Failure) {
-        for _ in 0..<Self.looksMax where try !look(at: id) { usleep(Self.pauseMicroseconds) }
+        for _ in 0..<Self.looksMax {
+            if try look(at: id) { return }
+            usleep(Self.pauseMicroseconds)
+        }
     }
 
     private static let looksMax = 500
