@@ -109,8 +109,8 @@ package enum ControlInterface {
 
         # One thing that happened. event, of a job: accepted, attempted, deferred, delivered, failed, expired, cancelled, held,
         # released, retried, purged, put_off (no relay takes its mail now) or reported; of the daemon: scaled, paused, resumed,
-        # draining, drain_ended, reloaded, breaker_opened, breaker_probes or breaker_closed. state: where the job stands from
-        # now on. detail: why; or which queue was paused.
+        # draining, drain_ended, reloaded, breaker_opened, breaker_probes or breaker_closed. accepted may be told after the
+        # first of a job's other events. state: where the job stands from now on. detail: why; or which queue was paused.
         type Event (
           at: string,
           event: string,

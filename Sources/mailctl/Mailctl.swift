@@ -26,9 +26,9 @@ struct Mailctl: ParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            Submit.self, Status.self, List.self, Show.self, Wait.self, Watch.self, Retry.self, Cancel.self, Hold.self,
-            Release.self, Purge.self, Pause.self, Resume.self, Drain.self, Scale.self, Relays.self, Check.self,
-            Reload.self, VersionCommand.self,
+            Submit.self, Status.self, Top.self, List.self, Show.self, Wait.self, Watch.self, Retry.self, Cancel.self,
+            Hold.self, Release.self, Purge.self, Pause.self, Resume.self, Drain.self, Scale.self, Relays.self,
+            Check.self, Reload.self, VersionCommand.self,
         ])
 
     /// In place of the library's own: our failures carry their exit status, and a closed pipe says nothing.
