@@ -6,7 +6,7 @@ import MailWire
 
 // Check: a relay is tried as it is configured.
 extension ControlMethods {
-    func check(_ call: VarlinkCall, _ answer: @escaping Answer) throws(ServiceError) {
+    func check(_ call: VarlinkCall, _ answer: Answer) throws(ServiceError) {
         let name = try Parameters(call, known: ["relay"]).string("relay")
         subject.check(name) { report in
             guard let report else {

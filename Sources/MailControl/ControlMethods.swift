@@ -10,12 +10,11 @@ import MailWire
 /// The methods of `io.maild.Control` and `org.varlink.service`. Called on the control loop; each answers once, on
 /// whatever thread its answer is found.
 struct ControlMethods: Sendable {
-    typealias Answer = @Sendable (VarlinkReply) -> Void
     let subject: ControlSubject
 
     init(_ subject: ControlSubject) { self.subject = subject }
 
-    func answer(_ call: VarlinkCall, _ answer: @escaping Answer) {
+    func answer(_ call: VarlinkCall, _ answer: Answer) {
         do throws(ServiceError) {
             switch call.interface {
             case ServiceInterface.name: answer(VarlinkReply(try service(call)))
@@ -47,7 +46,7 @@ struct ControlMethods: Sendable {
         }
     }
 
-    private func control(_ call: VarlinkCall, _ answer: @escaping Answer) throws(ServiceError) {
+    private func control(_ call: VarlinkCall, _ answer: Answer) throws(ServiceError) {
         switch call.member {
         case "Status": try status(call, answer)
         case "Scale": try scale(call, answer)
@@ -58,13 +57,20 @@ struct ControlMethods: Sendable {
         case "Relays": try relays(call, answer)
         case "Check": try check(call, answer)
         case "Reload": try reload(call, answer)
+        case "Watch": try watch(call, answer)
+        case "Drain": try drain(call, answer)
+        case "Retry": try change(.retry, call, answer)
+        case "Cancel": try change(.cancel, call, answer)
+        case "Hold": try change(.hold, call, answer)
+        case "Release": try change(.release, call, answer)
+        case "Purge": try change(.purge, call, answer)
         default: throw .methodNotFound(call.method)
         }
     }
 
     // MARK: Steering
 
-    private func scale(_ call: VarlinkCall, _ answer: @escaping Answer) throws(ServiceError) {
+    private func scale(_ call: VarlinkCall, _ answer: Answer) throws(ServiceError) {
         let count = try Parameters(call, known: ["workers"]).integer("workers", in: 0...Limits.workersMax)
         let dispatcher = subject.dispatcher
         dispatcher.loop.execute {
@@ -73,16 +79,7 @@ struct ControlMethods: Sendable {
         }
     }
 
-    private func pause(_ paused: Bool, _ call: VarlinkCall, _ answer: @escaping Answer) throws(ServiceError) {
-        _ = try Parameters(call, known: [])
-        let dispatcher = subject.dispatcher
-        dispatcher.loop.execute {
-            let before = dispatcher.pause(paused)
-            answer(VarlinkReply(["paused": .bool(paused), "was_paused": .bool(before)]))
-        }
-    }
-
-    private func reload(_ call: VarlinkCall, _ answer: @escaping Answer) throws(ServiceError) {
+    private func reload(_ call: VarlinkCall, _ answer: Answer) throws(ServiceError) {
         _ = try Parameters(call, known: [])
         subject.reload { result in
             switch result {

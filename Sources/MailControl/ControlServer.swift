@@ -22,10 +22,15 @@ package struct ControlSubject: Sendable {
     package var startedAt: WallTime
     /// Tells "running" or "draining".
     package var state: @Sendable () -> String
+    /// Refuses new jobs from now on (true), or takes them again; tells how it was before, on any thread.
+    package var drain: @Sendable (Bool, @escaping @Sendable (_ wasDraining: Bool) -> Void) -> Void
     /// Reads the configuration again; the answer may come on any thread.
     package var reload: @Sendable (@escaping @Sendable (Result<ReloadOutcome, ReloadFailure>) -> Void) -> Void
     /// Tries a relay by its name; nil where there is none of it. The answer may come on any thread.
     package var check: @Sendable (String, @escaping @Sendable (CheckReport?) -> Void) -> Void
+
+    /// Names of the kinds.
+    var kinds: [String] { schemas.map(\.type) }
 
     /// Of a kind by its number; nil for one that is in the spool and not in this daemon.
     func schema(_ kind: UInt8) -> (any JobSchema)? { Int(kind) < schemas.count ? schemas[Int(kind)] : nil }
@@ -33,6 +38,7 @@ package struct ControlSubject: Sendable {
     package init(
         spool: Spool, dispatcher: Dispatcher, events: Events, clock: any Clock, schemas: [any JobSchema],
         startedAt: WallTime, state: @escaping @Sendable () -> String,
+        drain: @escaping @Sendable (Bool, @escaping @Sendable (_ wasDraining: Bool) -> Void) -> Void,
         reload: @escaping @Sendable (@escaping @Sendable (Result<ReloadOutcome, ReloadFailure>) -> Void) -> Void,
         check: @escaping @Sendable (String, @escaping @Sendable (CheckReport?) -> Void) -> Void
     ) {
@@ -43,6 +49,7 @@ package struct ControlSubject: Sendable {
         self.schemas = schemas
         self.startedAt = startedAt
         self.state = state
+        self.drain = drain
         self.reload = reload
         self.check = check
     }
@@ -86,10 +93,10 @@ package final class ControlServer: @unchecked Sendable {
         ServerBootstrap(group: loop)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { [self] channel in
-                channel.eventLoop.makeCompletedFuture {
+                Operator.of(channel).flatMapThrowing { [self] caller in
                     sessions[ObjectIdentifier(channel)] = channel
                     channel.closeFuture.whenComplete { [self] _ in sessions[ObjectIdentifier(channel)] = nil }
-                    try channel.pipeline.syncOperations.addHandler(ControlSession(methods))
+                    try channel.pipeline.syncOperations.addHandler(ControlSession(methods, caller: caller))
                 }
             }
             .withBoundSocket(descriptor)

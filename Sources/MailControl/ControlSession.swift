@@ -1,6 +1,7 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import MailJob
 import MailWire
 import NIOCore
 
@@ -13,9 +14,12 @@ final class ControlSession: ChannelDuplexHandler {
     typealias OutboundOut = ByteBuffer
 
     private let methods: ControlMethods
-    private var framer = Framer.varlink()
+    private let caller: Operator
+    private var framer = Framer.varlink(bytesMax: ControlSession.callBytesMax)
     private var waiting: [VarlinkCall] = []
     private var isAnswering = false
+    /// Who sends several replies waits for room.
+    private var whenRoom: (@Sendable () -> Void)?
     private var inputEnded = false
     private var wantsRead = false
     private var isOpen = true
@@ -24,7 +28,13 @@ final class ControlSession: ChannelDuplexHandler {
     /// Calls that wait; past it the connection is not read.
     private static let waitingMax = 32
 
-    init(_ methods: ControlMethods) { self.methods = methods }
+    /// A chunk of an import, with a line of the longest kind in it.
+    private static let callBytesMax = 3 * Limits.lineBytesMax
+
+    init(_ methods: ControlMethods, caller: Operator) {
+        self.methods = methods
+        self.caller = caller
+    }
 
     func read(context: ChannelHandlerContext) {
         if hasRoom(context) { context.read() } else { wantsRead = true }
@@ -42,6 +52,10 @@ final class ControlSession: ChannelDuplexHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable, let body = whenRoom {
+            whenRoom = nil
+            body()
+        }
         answerNext(context)
         readOn(context)
         context.fireChannelWritabilityChanged()
@@ -66,20 +80,31 @@ final class ControlSession: ChannelDuplexHandler {
         isAnswering = true
         let loop = context.eventLoop
         let bound = NIOLoopBound((self, context), eventLoop: loop)
-        methods.answer(call) { reply in
+        let answer = Answer(caller: caller, loop: loop, wantsMore: call.more) { reply, taken in
             loop.execute {
                 let (session, context) = bound.value
-                session.send(reply, to: call, context)
+                session.send(reply, to: call, context, taken)
             }
         }
+        methods.answer(call, answer)
     }
 
-    private func send(_ reply: VarlinkReply, to call: VarlinkCall, _ context: ChannelHandlerContext) {
-        isAnswering = false
+    private func send(
+        _ reply: VarlinkReply, to call: VarlinkCall, _ context: ChannelHandlerContext, _ taken: (@Sendable () -> Void)?
+    ) {
+        if !reply.continues { isAnswering = false }
         guard isOpen else { return }
-        if !call.oneway { context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: reply.bytes)), promise: nil) }
+        // https://varlink.org/Method-Call: several replies only to who asked for more than one.
+        if !call.oneway, call.more || !reply.continues {
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: reply.bytes)), promise: nil)
+        }
+        if let taken { whenWritable(context, taken) }
         answerNext(context)
         readOn(context)
+    }
+
+    private func whenWritable(_ context: ChannelHandlerContext, _ body: @escaping @Sendable () -> Void) {
+        if context.channel.isWritable { body() } else { whenRoom = body }
     }
 
     /// Closing at once would drop what the client was too slow to take: an empty write tells when all has left.
@@ -101,6 +126,8 @@ final class ControlSession: ChannelDuplexHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         isOpen = false
+        whenRoom = nil
+        caller.leave()
         context.fireChannelInactive()
     }
 

@@ -11,17 +11,24 @@ struct Letterhead {
     var recipients: [String] = []
     var subject: String?
     var ref: String?
-    var lastReply: String?
-    var attempts: [AttemptRecord]
+    var tags: [String] = []
+    var history: [HistoryRecord]
 
     /// - Parameter schema: nil where the job's kind is not of this daemon.
     init(_ record: JobRecord, _ schema: (any JobSchema)?) {
-        attempts = AttemptRecord.parse(record.history)
+        history = HistoryRecord.parse(record.history)
         if record.body.isEmpty { readHistory() } else { readLine(record.body, schema) }
-        if let last = attempts.last?.fates.last(where: { $0.verdict != "delivered" }) ?? attempts.last?.fates.last {
-            let parts = [String(last.reply.code), last.reply.enhanced, last.reply.text]
-            lastReply = parts.filter { !$0.isEmpty }.joined(separator: " ")
-        }
+    }
+
+    var attempts: [AttemptRecord] { history.compactMap(\.attempt) }
+
+    /// `451 4.7.1 Come back later`: the reply that explains how the job stands.
+    var lastReply: String? {
+        guard let fates = history.last(where: { $0.attempt != nil })?.attempt?.fates,
+            let last = fates.last(where: { $0.verdict != "delivered" }) ?? fates.last
+        else { return nil }
+        let parts = [String(last.reply.code), last.reply.enhanced, last.reply.text]
+        return parts.filter { !$0.isEmpty }.joined(separator: " ")
     }
 
     private mutating func readLine(_ line: [UInt8], _ schema: (any JobSchema)?) {
@@ -31,6 +38,7 @@ struct Letterhead {
         recipients = heading.recipients
         subject = heading.subject
         ref = json["ref"]?.string
+        tags = json["tags"]?.array?.compactMap(\.string) ?? []
     }
 
     private mutating func readHistory() {

@@ -11,89 +11,99 @@ extension ControlMethods {
     private static let listDefault = 100
     private static let listMax = 1000
 
-    func list(_ call: VarlinkCall, _ answer: @escaping Answer) throws(ServiceError) {
-        let parameters = try Parameters(call, known: ["state", "after", "limit"])
+    func list(_ call: VarlinkCall, _ answer: Answer) throws(ServiceError) {
+        let parameters = try Parameters(call, known: ["state", "filter", "after", "limit"])
         let state = try parameters.optionalState("state")
+        let found = try FilterParameter(parameters, subject)
+        if state != nil, found != nil { throw parameters.invalid("state") }
+        let wanted = found ?? FilterParameter(states: state.map { [$0] } ?? [])
         let after = try parameters.optionalID("after") ?? JobID(raw: 0)
         let limit = try parameters.optionalInteger("limit", in: 1...Self.listMax) ?? Self.listDefault
-        if state == .running { return listRunning(after, limit, answer) }
+        if wanted.states == [.running] { return listRunning(wanted, after, limit, answer) }
         let now = subject.clock.now()
         read(answer) { reading throws(SpoolError) in
-            try reading.list(state: state, at: now, after: after, limit: limit + 1)
-        } then: { records, running in
-            // A page that large bodies have filled ends early, and says where to go on.
-            let isFull = records.reduce(0) { $0 + $1.body.count } >= Limits.listBytesMax
-            return page(Array(records.prefix(limit)), hasMore: isFull || records.count > limit, running)
+            try reading.list(wanted.filter, at: now, after: after, limit: limit, whole: true)
+        } then: { page, running in
+            reply(page, of: wanted, running)
         }
     }
 
     /// What is running is known to the dispatcher alone, and never more than there are workers.
-    private func listRunning(_ after: JobID, _ limit: Int, _ answer: @escaping Answer) {
+    private func listRunning(_ wanted: FilterParameter, _ after: JobID, _ limit: Int, _ answer: Answer) {
         let dispatcher = subject.dispatcher
+        let now = subject.clock.now()
         dispatcher.loop.execute {
             let ids = dispatcher.report.workers.compactMap(\.job).filter { $0 > after }.sorted()
             read(answer) { reading throws(SpoolError) in
-                var records: [JobRecord] = []
+                var page = JobPage()
                 for id in ids.prefix(limit) {
-                    if let record = try reading.show(id) { records.append(record) }
+                    if let record = try reading.show(id), wanted.filter.takes(record, at: now) {
+                        page.records.append(record)
+                    }
                 }
-                return records
-            } then: { records, running in
-                page(records, hasMore: ids.count > limit, running.union(ids))
+                if ids.count > limit { page.next = ids[limit - 1] }
+                return page
+            } then: { page, running in
+                reply(page, of: wanted, running.union(ids))
             }
         }
     }
 
-    func show(_ call: VarlinkCall, _ answer: @escaping Answer) throws(ServiceError) {
+    func show(_ call: VarlinkCall, _ answer: Answer) throws(ServiceError) {
         let name = try Parameters(call, known: ["id"]).string("id")
         let missing = VarlinkReply(["id": .string(name)], error: "\(ControlInterface.name).NoSuchJob")
         guard let id = JobID(name) else { return answer(missing) }
         read(answer) { reading throws(SpoolError) in
-            try reading.show(id).map { [$0] } ?? []
-        } then: { records, running in
-            guard let record = records.first else { return missing }
+            var page = JobPage()
+            if let record = try reading.show(id) { page.records.append(record) }
+            return page
+        } then: { page, running in
+            guard let record = page.records.first else { return missing }
             return VarlinkReply(details(record, running))
         }
     }
 
     /// Asks the reader, then the dispatcher, then answers.
     private func read(
-        _ answer: @escaping Answer,
-        _ question: @escaping @Sendable (any Reading) throws(SpoolError) -> [JobRecord],
-        then reply: @escaping @Sendable ([JobRecord], Set<JobID>) -> VarlinkReply
+        _ answer: Answer,
+        _ question: @escaping @Sendable (any Reading) throws(SpoolError) -> JobPage,
+        then reply: @escaping @Sendable (JobPage, Set<JobID>) -> VarlinkReply
     ) {
         let dispatcher = subject.dispatcher
         subject.spool.ask { reading in
-            let records: [JobRecord]
+            let page: JobPage
             do throws(SpoolError) {
-                records = try question(reading)
+                page = try question(reading)
             } catch {
                 return answer(Self.failed("SpoolFailed", error.message))
             }
             dispatcher.loop.execute {
-                answer(reply(records, dispatcher.running(records.map(\.id))))
+                answer(reply(page, dispatcher.running(page.records.map(\.id))))
             }
         }
     }
 
-    private func page(_ records: [JobRecord], hasMore: Bool, _ running: Set<JobID>) -> VarlinkReply {
-        var reply: JSONObject = ["jobs": .array(records.map { .object(summary($0, running)) })]
-        if hasMore, let last = records.last { reply["next"] = .string(last.id.description) }
+    private func reply(_ page: JobPage, of wanted: FilterParameter, _ running: Set<JobID>) -> VarlinkReply {
+        let records = page.records.filter { wanted.takes(state($0, running)) }
+        var reply: JSONObject = ["jobs": .array(records.map { .object(summary($0, letterhead($0), running)) })]
+        if let next = page.next { reply["next"] = .string(next.description) }
         return VarlinkReply(reply)
     }
 
-    private func summary(_ record: JobRecord, _ running: Set<JobID>) -> JSONObject {
-        let schema = subject.schema(record.kind)
-        let letter = Letterhead(record, schema)
+    private func letterhead(_ record: JobRecord) -> Letterhead { Letterhead(record, subject.schema(record.kind)) }
+
+    private func summary(_ record: JobRecord, _ letter: Letterhead, _ running: Set<JobID>) -> JSONObject {
         var object: JSONObject = [
             "id": .string(record.id.description),
             "state": .string(state(record, running).name),
-            "kind": .string(schema?.type ?? "unknown"),
+            "kind": .string(subject.schema(record.kind)?.type ?? "unknown"),
             "priority": JSONValue(Int(record.priority)),
             "accepted_at": .string(record.id.time.rfc3339),
             "attempts": JSONValue(record.attempts),
             "uid": JSONValue(Int(record.uid)),
             "app": .string(subject.events.apps.name(of: record.uid)),
+            "queue": .string(subject.spool.name(ofQueue: record.queue)),
+            "tags": .array(letter.tags.map { .string($0) }),
             "bytes": JSONValue(record.body.count),
             "to": .array(letter.recipients.map { .string($0) }),
         ]
@@ -111,19 +121,32 @@ extension ControlMethods {
     }
 
     private func details(_ record: JobRecord, _ running: Set<JobID>) -> JSONObject {
-        let letter = Letterhead(record, subject.schema(record.kind))
+        let letter = letterhead(record)
         var object: JSONObject = [
-            "job": .object(summary(record, running)), "history": .array(letter.attempts.map(attempt)),
+            "job": .object(summary(record, letter, running)), "history": .array(letter.history.map(entry)),
         ]
         if let expires = record.expiresAt { object["expires_at"] = .string(expires.rfc3339) }
         if let finished = record.finishedAt { object["finished_at"] = .string(finished.rfc3339) }
         if let subject = letter.subject { object["subject"] = .string(subject) }
+        if let key = record.key { object["idempotency_key"] = .string(String(decoding: key, as: UTF8.self)) }
         return object
     }
 
-    private func attempt(_ attempt: AttemptRecord) -> JSONValue {
+    private func entry(_ record: HistoryRecord) -> JSONValue {
+        switch record {
+        case .attempt(let attempt): return .object(Self.entry(attempt))
+        case .note(let note):
+            var object: JSONObject = ["at": .string(note.at.rfc3339), "event": .string(note.event)]
+            if let uid = note.by { object["by"] = JSONValue(Int(uid)) }
+            if let report = note.report { object["report"] = .string(report) }
+            return .object(object)
+        }
+    }
+
+    private static func entry(_ attempt: AttemptRecord) -> JSONObject {
         var object: JSONObject = [
-            "at": .string(attempt.at.rfc3339), "seconds": .number(Double(attempt.milliseconds) / 1000),
+            "at": .string(attempt.at.rfc3339), "event": "attempt",
+            "seconds": .number(Double(attempt.milliseconds) / 1000),
             "relay": .string(attempt.relay),
             "fates": .array(
                 attempt.fates.map { fate in
@@ -136,6 +159,6 @@ extension ControlMethods {
         ]
         if let peer = attempt.peer { object["peer"] = .string(peer) }
         if let tls = attempt.tls { object["tls"] = .string(tls) }
-        return .object(object)
+        return object
     }
 }

@@ -13,7 +13,7 @@ extension ControlMethods {
     /// Scheduled jobs whose time has come are counted one by one; nobody needs the number past this.
     private static let dueCountMax = 100_000
 
-    func status(_ call: VarlinkCall, _ answer: @escaping Answer) throws(ServiceError) {
+    func status(_ call: VarlinkCall, _ answer: Answer) throws(ServiceError) {
         _ = try Parameters(call, known: [])
         let subject = subject
         subject.spool.ask { reading in
@@ -50,6 +50,7 @@ extension ControlMethods {
             "delivered_total": JSONValue(totals.delivered),
             "failed_total": JSONValue(totals.failed),
             "spool_bytes": JSONValue(subject.spool.storedBytes()),
+            "queues": .array(queues(subject, report, now)),
             "worker_list": .array(report.workers.map(worker)),
             "relays": .array(transports.map { relay($0, now) }),
             "apps": .array(apps(subject)),
@@ -65,6 +66,25 @@ extension ControlMethods {
                 "name": .string(usage.app), "jobs": JSONValue(usage.jobs), "failed": JSONValue(usage.failed),
                 "bytes": JSONValue(usage.bytes),
             ]
+        }
+    }
+
+    /// `default` first, then by name.
+    private static func queues(_ subject: ControlSubject, _ report: DispatchReport, _ now: WallTime) -> [JSONValue] {
+        let counts = subject.spool.tally.queues
+        let names = subject.spool.queues.sorted { ($0.value == 0 ? "" : $0.key) < ($1.value == 0 ? "" : $1.key) }
+        return names.map { name, number in
+            let count = counts[number] ?? GroupCount()
+            let queue = report.queues[number] ?? DispatchReport.Queue()
+            var object: JSONObject = [
+                "name": .string(name), "weight": .number(queue.rule.weight), "paused": .bool(queue.rule.isPaused),
+                "waiting": JSONValue(max(0, count.ready + count.scheduled - queue.running)),
+                "running": JSONValue(queue.running), "held": JSONValue(count.held), "failed": JSONValue(count.failed),
+                "bytes": JSONValue(count.bytes),
+                "oldest_ready_seconds": .number(queue.oldestReady.map { max(0, now.seconds(since: $0)) } ?? 0),
+            ]
+            if let limit = queue.rule.concurrencyMax { object["concurrency_max"] = JSONValue(limit) }
+            return .object(object)
         }
     }
 
@@ -88,7 +108,7 @@ extension ControlMethods {
         return .object(object)
     }
 
-    func relays(_ call: VarlinkCall, _ answer: @escaping Answer) throws(ServiceError) {
+    func relays(_ call: VarlinkCall, _ answer: Answer) throws(ServiceError) {
         _ = try Parameters(call, known: [])
         let subject = subject
         subject.dispatcher.loop.execute {

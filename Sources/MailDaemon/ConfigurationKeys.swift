@@ -27,7 +27,7 @@ enum ConfigurationKeys {
             "oauth_refresh_token_credential", "oauth_key_file", "oauth_key_credential", "oauth_scope",
             "oauth_tls_roots", "mx", "connections_per_domain_max", "private_addresses",
         ],
-        "route": ["sender_domain", "recipient_domain", "relays"],
+        "route": ["sender_domain", "recipient_domain", "queue", "tag", "relays"],
         "webhook": ["allow_private", "connect_seconds_max", "seconds_max", "concurrency_max", "tls_roots"],
         "webhook.NAME": [
             "url", "url_file", "url_credential", "allow_private", "secret_file", "secret_credential", "signature",

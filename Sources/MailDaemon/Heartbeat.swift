@@ -26,6 +26,7 @@ final class Heartbeat: @unchecked Sendable {
     // Set once, before anything ticks.
     private var dispatcher: Dispatcher?
     private var spool: Spool?
+    private var state: @Sendable () -> DaemonState = { .starting }
     // On the loop alone.
     private var lastStatus = ""
 
@@ -39,7 +40,11 @@ final class Heartbeat: @unchecked Sendable {
         pulse = Pulse(clock: clock, patience: interval ?? Pulse.patienceDefault)
     }
 
-    func watch(_ dispatcher: Dispatcher, _ spool: Spool, _ delivery: any EventLoop) {
+    func watch(
+        _ dispatcher: Dispatcher, _ spool: Spool, _ delivery: any EventLoop,
+        state: @escaping @Sendable () -> DaemonState
+    ) {
+        self.state = state
         self.dispatcher = dispatcher
         self.spool = spool
         pulse.watch(front: loop, delivery: delivery, spool: spool)
@@ -105,6 +110,7 @@ final class Heartbeat: @unchecked Sendable {
         if tally.held > 0 { parts.append("\(tally.held) held") }
         parts.append("\(tally.failed) failed")
         if gauges.isPaused { parts.append("paused") }
+        if state() == .draining { parts.append("no new jobs taken") }
         let away = relaysAway.withLock { $0 }
         if !away.isEmpty { parts.append("relay \(away.joined(separator: ", ")) away") }
         if !spool.isWritable { parts.append("the spool cannot be written") }

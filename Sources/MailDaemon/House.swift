@@ -83,18 +83,22 @@ final class House: @unchecked Sendable {
             workers: DispatchFact.workers(found.settings, configured: configuration.workers),
             isPaused: found.settings[DispatchFact.paused] != nil, inHand: inHand, clock: clock, events: events)
         let observer = SpoolTelemetry(events, heartbeat)
+        let outcomes = Outcomes(on: front)
         let spool = try Self.attempt { () throws(SpoolError) in
             try Spool(
-                keeping, clock: clock, limits: SpoolLimits(configuration), observer: observer, listener: dispatcher)
+                keeping, clock: clock, limits: SpoolLimits(configuration), observer: observer,
+                listener: SpoolListeners([dispatcher, outcomes]))
         }
         let intake = Intake(
             on: front, spool: spool, schemas: kinds.schemas(configuration),
-            settings: IntakeSettings(configuration, queues: found.queues), clock: clock, events: events)
+            settings: IntakeSettings(configuration, queues: found.queues), outcomes: outcomes, clock: clock,
+            events: events)
+        front.execute { outcomes.start(spool) }
         rooms = Rooms(spool: spool, dispatcher: dispatcher, intake: intake)
         events.recovered(jobs: found.tally.jobs)
         events.scaled(from: 0, to: dispatcher.gauges.target)
         delivery.execute { dispatcher.start(spool) }
-        heartbeat.watch(dispatcher, spool, delivery)
+        heartbeat.watch(dispatcher, spool, delivery, state: { [self] in state.withLock { $0 } })
     }
 
     /// Before anything is begun: what the daemon before this one died of goes on record, and queues get their numbers.
@@ -142,11 +146,20 @@ final class House: @unchecked Sendable {
             spool: rooms.spool, dispatcher: rooms.dispatcher, events: events, clock: clock,
             schemas: kinds.schemas(configuration), startedAt: startedAt,
             state: { [weak self] in self?.state.withLock { $0.rawValue } ?? "stopping" },
+            drain: { [self] isOn, done in front.execute { [self] in done(letRunEmpty(isOn, rooms.intake)) } },
             reload: { reloader.request($0) },
             check: { [weak self] name, answer in
                 guard let self else { return answer(nil) }
                 delivery.execute { self.checks.check(name, done: answer) }
             })
+    }
+
+    /// On the front loop. Returns how it was before.
+    private func letRunEmpty(_ isOn: Bool, _ intake: Intake) -> Bool {
+        let was = intake.close(isOn)
+        if !intake.isDraining { state.withLock { $0 = isOn ? .draining : .running } }
+        heartbeat.touch()
+        return was
     }
 
     // MARK: Closing

@@ -14,7 +14,22 @@ package struct DispatchReport: Sendable {
         package var seconds: Double
     }
 
+    /// How one queue is served now.
+    package struct Queue: Sendable {
+        package var rule: QueueRule
+        package var running: Int
+        package var oldestReady: WallTime?
+
+        package init(rule: QueueRule = QueueRule(), running: Int = 0, oldestReady: WallTime? = nil) {
+            self.rule = rule
+            self.running = running
+            self.oldestReady = oldestReady
+        }
+    }
+
     package var workers: [Worker] = []
+    /// By their number in the spool; those that were ever named.
+    package var queues: [UInt16: Queue] = [:]
     package var target = 0
     package var configured = 0
     package var busy = 0

@@ -119,7 +119,8 @@ package final class Dispatcher: @unchecked Sendable {
         guard job.expiresAt > now else { return expire(job, now) }
         guard let number = pool.begin(job.id, kind: job.kind, now: clock.monotonic()) else { return }
         inHand?.begin(number, job.id)
-        events.attemptBegan(worker: number, kind: Int(job.kind))
+        events.attemptBegan(
+            worker: number, job: job.id, kind: Int(job.kind), queue: job.queue, attempt: job.attempts + 1)
         if job.attempts == 0 { events.queueWait(seconds: now.seconds(since: job.readyAt)) }
         let began = clock.monotonic()
         if job.isLarge { largeBytes += job.length }
@@ -174,12 +175,14 @@ package final class Dispatcher: @unchecked Sendable {
     ) {
         if let putOff = result.putOff, result.tried.isEmpty {
             return events.putOff(
-                job: job.id, kind: Int(job.kind), user: job.uid, relay: putOff.relay, cause: putOff.cause)
+                job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, relay: putOff.relay,
+                cause: putOff.cause)
         }
         events.attemptEnded(
             worker: number, kind: Int(job.kind), seconds: seconds, result: AttemptResult(result, judgement))
         events.settled(
-            job: job.id, kind: Int(job.kind), user: job.uid, state: judgement.state, attempts: judgement.attempts,
+            job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, state: judgement.state,
+            attempts: judgement.attempts,
             endToEndSeconds: now.seconds(since: job.id.time),
             verdicts: result.tried.map { ($0.recipient, $0.verdict) }, relay: result.relay)
     }
@@ -188,7 +191,8 @@ package final class Dispatcher: @unchecked Sendable {
         window.ended(job)
         let settlement = Settlement(outOfTime: job, now: now)
         events.settled(
-            job: job.id, kind: Int(job.kind), user: job.uid, state: settlement.state, attempts: job.attempts,
+            job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, state: settlement.state,
+            attempts: job.attempts,
             endToEndSeconds: now.seconds(since: job.id.time), verdicts: [], relay: "")
         settle(settlement)
     }

@@ -5,6 +5,7 @@ import MailJob
 import MailSpool
 import MailTelemetry
 import MailTransport
+import MailWire
 import NIOCore
 
 /// Facts that outlive a restart, by the names under which the spool keeps them.
@@ -73,14 +74,16 @@ extension Dispatcher {
         let before = window.rules[queue]?.isPaused ?? false
         window.rules[queue, default: QueueRule()].isPaused = paused
         spool?.set(DispatchFact.paused(queue: name), to: paused ? "yes" : nil)
-        if before != paused { events.paused(paused, queue: name) }
+        if before != paused { events.paused(paused, queue: name, number: queue) }
         pump()
         return before
     }
 
-    /// An operator's verb. Jobs in a worker's hands are left alone; `done` on the loop.
+    /// An operator's verb for at most `Limits.changeJobsMax` jobs. Those in a worker's hands are left alone; `done` on
+    /// the loop.
+    /// - Parameter uid: the operator's.
     package func change(
-        _ change: JobChange, _ ids: [JobID], history: [UInt8],
+        _ change: JobChange, _ ids: [JobID], by uid: UInt32,
         done: @escaping @Sendable (Result<ChangeReport, SpoolError>) -> Void
     ) {
         loop.assertInEventLoop()
@@ -88,29 +91,41 @@ extension Dispatcher {
         // What has ended in this tick must be on its way to the disk before the verb is.
         flush()
         let running = running(ids)
+        let now = clock.now()
         let order = ChangeOrder(
-            change, ids.filter { !running.contains($0) }, at: clock.now(), history: history,
-            expirySeconds: settings.expirySeconds)
+            change, ids.filter { !running.contains($0) }, at: now,
+            history: NoteRecord(at: now, event: change.event, by: uid).line, expirySeconds: settings.expirySeconds)
         // None of them must be begun from here on.
         window.withdraw(order.ids)
         spool.change(order) { [self] result in
-            loop.execute { [self] in changed(order, running, result, done) }
+            loop.execute { [self] in changed(order, by: uid, running, result, done) }
         }
     }
 
     private func changed(
-        _ order: ChangeOrder, _ running: Set<JobID>, _ result: Result<ChangeOutcome, SpoolError>,
+        _ order: ChangeOrder, by uid: UInt32, _ running: Set<JobID>, _ result: Result<ChangeOutcome, SpoolError>,
         _ done: (Result<ChangeReport, SpoolError>) -> Void
     ) {
         switch result {
         case .success(let outcome):
             window.restore(outcome.unchanged.map(\.id))
+            for job in outcome.changed { tell(order.change, OperatedJob(job, by: uid)) }
             done(.success(ChangeReport(outcome, running: running)))
         case .failure(let error):
             window.restore(order.ids)
             done(.failure(error))
         }
         pump()
+    }
+
+    private func tell(_ change: JobChange, _ job: OperatedJob) {
+        switch change {
+        case .retry: events.retried(job)
+        case .cancel: events.cancelled(job)
+        case .hold: events.held(job)
+        case .release: events.released(job)
+        case .purge: events.purged(job)
+        }
     }
 
     /// A reload: a changed number of workers ends what `scale` had asked for.
@@ -143,7 +158,19 @@ extension Dispatcher {
         report.isPaused = isPaused
         report.dueLoaded = window.dueLoaded
         report.oldestReady = window.oldest
+        report.queues = queueReports
         return report
+    }
+
+    private var queueReports: [UInt16: DispatchReport.Queue] {
+        let oldest = window.oldestByQueue
+        var queues: [UInt16: DispatchReport.Queue] = [:]
+        for number in (spool?.queues ?? [:]).values {
+            queues[number] = DispatchReport.Queue(
+                rule: window.rules[number] ?? QueueRule(), running: window.running(number),
+                oldestReady: oldest[number])
+        }
+        return queues
     }
 
     package var transportReports: [TransportReport] { kinds.flatMap(\.reports) }
@@ -165,5 +192,24 @@ extension Dispatcher {
     package func running(_ ids: [JobID]) -> Set<JobID> {
         let inHand = Set(pool.places.compactMap(\.job))
         return Set(ids).intersection(inHand)
+    }
+}
+
+extension JobChange {
+    /// As a job's history has it.
+    fileprivate var event: String {
+        switch self {
+        case .retry: "retried"
+        case .cancel: "cancelled"
+        case .hold: "held"
+        case .release: "released"
+        case .purge: "purged"
+        }
+    }
+}
+
+extension OperatedJob {
+    fileprivate init(_ job: ChangedJob, by uid: UInt32) {
+        self.init(id: job.id, kind: Int(job.group.kind), queue: job.group.queue, state: job.state, by: uid)
     }
 }

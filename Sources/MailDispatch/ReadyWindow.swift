@@ -251,6 +251,16 @@ package struct ReadyWindow {
         due.wantsLook = true
     }
 
+    /// The same of each queue that has jobs at hand.
+    package var oldestByQueue: [UInt16: WallTime] {
+        var oldest: [UInt16: WallTime] = [:]
+        for lane in lanes {
+            guard let time = lane.head?.readyAt else { continue }
+            oldest[lane.lane.queue] = min(oldest[lane.lane.queue] ?? time, time)
+        }
+        return oldest
+    }
+
     /// When the longest-waiting job at hand became ready.
     package var oldest: WallTime? {
         lanes.lazy.compactMap { $0.head?.readyAt }.min()

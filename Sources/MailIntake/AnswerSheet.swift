@@ -19,6 +19,8 @@ final class AnswerSheet {
     private let refs: [Range<Int>?]
     /// Refused lines, each with the number of submissions before it.
     let errors: [(before: Int, error: WireError)]
+    /// Indices of submissions whose answer waits for the outcome. Empty on the usual road.
+    let waits: Set<Int>
     /// Given back when the chunk, of which these are the notes, is let go of by everybody.
     private let share: ReadingShare?
     let lineCount: Int
@@ -28,6 +30,7 @@ final class AnswerSheet {
         self.conversation = conversation
         refs = lines.hasRefs ? lines.refs : []
         errors = lines.errors
+        waits = lines.waits
         self.share = share
         lineCount = lines.submissions.count + lines.errors.count
         self.byteCount = byteCount
@@ -55,6 +58,40 @@ final class AnswerSheet {
             id = id.advanced(by: 1)
         }
         for late in errors[error...] { late.error.write(to: &out) }
+    }
+
+    /// The same for a chunk some of whose lines wait, or which stands behind one that does: what is to be said, line by
+    /// line, without the chunk's bytes.
+    func queue(_ chunk: Chunk, on pending: inout PendingAnswers, _ wait: (JobID, _ isRepeat: Bool) -> Void) {
+        var text = ByteBuffer()
+        var lines = 0
+        var id = chunk.firstID
+        var early = errors[...]
+        for index in chunk.submissions.indices {
+            while let error = early.first, error.before <= index {
+                early.removeFirst().error.write(to: &text)
+                lines += 1
+            }
+            let known = chunk.repeats[index]
+            let job = known?.id ?? id
+            if let refusal = chunk.refusals[index] {
+                WireError(refusal, ref: ref(index, chunk)).write(to: &text)
+                lines += 1
+            } else if waits.contains(index) {
+                if lines > 0 { pending.append(.text(text, lines: lines)) }
+                (text, lines) = (ByteBuffer(), 0)
+                pending.append(.waits(job, ref: ref(index, chunk), isRepeat: known != nil))
+                wait(job, known != nil)
+            } else {
+                let fresh = chunk.submissions[index].dueAt == nil ? JobState.ready : .scheduled
+                accept(job, known?.state ?? fresh, isRepeat: known != nil, ref(index, chunk), &text)
+                lines += 1
+            }
+            if chunk.isKept(index) { id = id.advanced(by: 1) }
+        }
+        for late in early { late.error.write(to: &text) }
+        lines += early.count
+        if lines > 0 { pending.append(.text(text, lines: lines)) }
     }
 
     private func ref(_ index: Int, _ chunk: Chunk) -> [UInt8]? {

@@ -11,6 +11,8 @@ package struct CheckedLines {
     package private(set) var submissions: [Submission] = []
     package private(set) var refs: [Range<Int>?] = []
     package private(set) var hasRefs = false
+    /// Indices of submissions whose answer waits for the outcome. Empty on the usual road.
+    package private(set) var waits: Set<Int> = []
     package private(set) var errors: [(before: Int, error: WireError)] = []
 
     package init() {}
@@ -30,12 +32,15 @@ package struct CheckedLines {
     ///   - line: without its newline.
     ///   - offset: where the line lies, counted from the chunk's first byte.
     ///   - limits: nil for everybody's.
+    ///   - mayWait: there is room for another line that waits for its outcome.
     package mutating func check(
         _ line: UnsafeRawBufferPointer, at offset: Int, now: WallTime, expirySeconds: Double, limits: JobLimits? = nil,
-        by reader: inout JobReader
+        mayWait: Bool = true, by reader: inout JobReader
     ) {
         do throws(WireError) {
-            add(try reader.read(line, now: now, limits: limits), line.count, offset, now, expirySeconds)
+            let job = try reader.read(line, now: now, limits: limits)
+            guard mayWait || !job.waitsForOutcome else { return refuse(Self.tooManyWait, line, by: &reader) }
+            add(job, line.count, offset, now, expirySeconds)
         } catch {
             refuse(error)
         }
@@ -48,9 +53,14 @@ package struct CheckedLines {
                 range: offset..<offset + length, kind: UInt8(job.kind), priority: job.priority, queue: job.queue,
                 dueAt: job.dueAt, expiresAt: job.expiresAt ?? start + expirySeconds, attemptsMax: job.maxAttempts ?? 0,
                 key: job.key))
+        if job.waitsForOutcome { waits.insert(submissions.count - 1) }
         refs.append(job.ref.map { $0.lowerBound + offset..<$0.upperBound + offset })
         if job.ref != nil { hasRefs = true }
     }
+
+    private static let tooManyWait = WireError(
+        .quotaExceeded, "wait: \(Limits.waitingLinesMax) lines wait for their outcome already", field: "wait",
+        retryAfter: 5)
 
     /// Spaces, tabs and carriage returns alone are no job and no error.
     package static func isBlank(_ line: UnsafeRawBufferPointer) -> Bool {

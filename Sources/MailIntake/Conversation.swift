@@ -26,6 +26,8 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     private var unansweredBytes = 0
     /// Chunks whose answers are to come, and answers written since the last flush.
     private var chunksOut = 0
+    /// Answers behind a line that waits for its job's outcome, and that line itself.
+    private var pending = PendingAnswers()
     private var wantsRead = false
     /// It was us who did not read, at some time since the line timer was set.
     private var wasHeldBack = false
@@ -51,6 +53,8 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     func channelInactive(context: ChannelHandlerContext) {
         self.context = nil
         leaveBudget()
+        for job in pending.jobs { intake.forget(job, self) }
+        pending = PendingAnswers()
         intake.gone(self)
         context.fireChannelInactive()
     }
@@ -124,6 +128,7 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
         unansweredLines += sheet.lineCount
         unansweredBytes += sheet.byteCount
         chunksOut += 1
+        intake.expect(sheet.waits.count)
         intake.submit(bytes, lines.submissions, sheet)
     }
 
@@ -156,11 +161,41 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     /// Called once a chunk; `flush` follows once a commit.
     func answer(_ chunk: Chunk, _ sheet: AnswerSheet) {
         chunksOut -= 1
-        unansweredLines -= sheet.lineCount
         unansweredBytes -= sheet.byteCount
-        guard let context else { return }
+        guard let context else { return intake.expect(-sheet.waits.count) }
+        guard sheet.waits.isEmpty, pending.isEmpty else { return queue(chunk, sheet) }
+        unansweredLines -= sheet.lineCount
         var out = context.channel.allocator.buffer(capacity: 48 * sheet.lineCount)
         sheet.answer(chunk, into: &out)
+        context.write(wrapOutboundOut(out), promise: nil)
+    }
+
+    /// A line waits for its job's end, or stands behind one that does.
+    private func queue(_ chunk: Chunk, _ sheet: AnswerSheet) {
+        var waiting = 0
+        sheet.queue(chunk, on: &pending) { job, isRepeat in
+            waiting += 1
+            intake.wait(for: job, self, isRepeat: isRepeat)
+        }
+        // Lines that were refused do not wait.
+        intake.expect(waiting - sheet.waits.count)
+        sendKnown()
+    }
+
+    /// The job has come to its end, or the daemon to its own.
+    /// - Parameter record: nil where the job is gone.
+    func settled(_ job: JobID, _ record: JobRecord?) {
+        intake.expect(-pending.settle(job, record))
+        sendKnown()
+        flush()
+    }
+
+    private func sendKnown() {
+        guard let context else { return }
+        var out = ByteBuffer()
+        let lines = pending.takeKnown(into: &out)
+        guard lines > 0 else { return }
+        unansweredLines -= lines
         context.write(wrapOutboundOut(out), promise: nil)
     }
 
@@ -210,7 +245,7 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     private func endIfAnswered() {
-        guard isEnding, chunksOut == 0, !isLingering, let context else { return }
+        guard isEnding, chunksOut == 0, pending.isEmpty, !isLingering, let context else { return }
         isLingering = true
         // Closing would drop what the client was too slow to take: written last, this tells when all has left.
         let last = context.eventLoop.makePromise(of: Void.self)

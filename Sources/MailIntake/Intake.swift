@@ -17,6 +17,7 @@ package final class Intake: @unchecked Sendable {
     // Everything but `connectionCount` is touched on `loop` alone.
     package let loop: any EventLoop
     private let spool: Spool
+    private let outcomes: Outcomes
     private let clock: any Clock
     let events: Events
     private var schemas: [any JobSchema]
@@ -28,16 +29,20 @@ package final class Intake: @unchecked Sendable {
     private var conversations: [ObjectIdentifier: Conversation] = [:]
     private var perUser: [UInt32: Int] = [:]
     private var outbox: [Chunk] = []
-    private var isDraining = false
+    /// For good: the daemon stops.
+    package private(set) var isDraining = false
+    /// An operator lets the queue run empty.
+    private var isClosed = false
     private var servers: [any Channel] = []
     private var gates: [AcceptGate] = []
     private let connectionCount = Atomic<Int>(0)
     private var whenEmpty: (() -> Void)?
 
     package init(
-        on loop: any EventLoop, spool: Spool, schemas: [any JobSchema], settings: IntakeSettings, clock: any Clock,
-        events: Events
+        on loop: any EventLoop, spool: Spool, schemas: [any JobSchema], settings: IntakeSettings, outcomes: Outcomes,
+        clock: any Clock, events: Events
     ) {
+        self.outcomes = outcomes
         self.loop = loop
         self.spool = spool
         self.schemas = schemas
@@ -138,7 +143,9 @@ package final class Intake: @unchecked Sendable {
     func check(
         _ line: UnsafeRawBufferPointer, at offset: Int, of client: Conversation, _ lines: inout CheckedLines
     ) {
-        if isDraining { return lines.refuse(Self.draining, line, by: &reader) }
+        if isDraining || isClosed {
+            return lines.refuse(isDraining ? Self.draining : Self.closed, line, by: &reader)
+        }
         let rate = client.standing.quota.jobsPerMinute
         if let rate, let wait = rates.wait(of: client.uid, perMinute: rate, now: clock.monotonic()) {
             let message = "you may submit \(rate) jobs a minute"
@@ -148,8 +155,21 @@ package final class Intake: @unchecked Sendable {
         let before = lines.submissions.count
         lines.check(
             line, at: offset, now: clock.now(), expirySeconds: settings.expirySeconds, limits: client.standing.limits,
-            by: &reader)
+            mayWait: outcomes.hasRoom, by: &reader)
         if rate != nil, lines.submissions.count > before { rates.take(of: client.uid) }
+    }
+
+    // MARK: Outcomes
+
+    func expect(_ lines: Int) { outcomes.expect(lines) }
+
+    func wait(for job: JobID, _ conversation: Conversation, isRepeat: Bool) {
+        outcomes.wait(for: job, conversation, isRepeat: isRepeat)
+    }
+
+    func forget(_ job: JobID, _ conversation: Conversation) {
+        outcomes.expect(-1)
+        outcomes.forget(job, conversation)
     }
 
     func submit(_ bytes: ByteBuffer, _ submissions: [Submission], _ sheet: AnswerSheet) {
@@ -184,7 +204,7 @@ package final class Intake: @unchecked Sendable {
         var kept = [Int](repeating: 0, count: schemas.count)
         chunk.forEachKept { index, _ in kept[Int(chunk.submissions[index].kind)] += 1 }
         for (kind, jobs) in kept.enumerated() where jobs > 0 {
-            events.accepted(kind: kind, jobs: jobs, app: app)
+            events.accepted(kind: kind, jobs: jobs, app: app) { chunk.accepted(kind) }
         }
         for (index, _) in chunk.repeats { events.deduplicated(kind: Int(chunk.submissions[index].kind)) }
         for (_, refusal) in chunk.refusals {
@@ -230,8 +250,18 @@ package final class Intake: @unchecked Sendable {
     // MARK: Drain
 
     private static let draining = WireError(.draining, "maild is stopping; connect again", retryAfter: 1)
+    private static let closed = WireError(
+        .draining, "an operator lets the queue run empty; try again later", retryAfter: 10)
     /// Lines that are on their way when the drain begins are answered; whoever writes later is cut off.
     private static let drainGrace = TimeAmount.milliseconds(200)
+
+    /// Refuses jobs from now on (true), or takes them again; connections stay.
+    /// - Returns: how it was before.
+    package func close(_ closed: Bool) -> Bool {
+        loop.assertInEventLoop()
+        defer { isClosed = closed }
+        return isClosed
+    }
 
     /// Takes no more jobs and ends all connections, each after its answers; `done` when the last is gone. The listening
     /// socket itself is systemd's: who connects now waits in it for the next start.
@@ -241,6 +271,7 @@ package final class Intake: @unchecked Sendable {
         whenEmpty = done
         for server in servers { server.close(promise: nil) }
         loop.scheduleTask(in: Self.drainGrace) { [self] in
+            outcomes.giveUp()
             for conversation in conversations.values { conversation.end(with: nil) }
             endIfEmpty()
         }
@@ -257,5 +288,17 @@ extension Intake: ReceiptSink {
     /// On the writer's thread: hops once a commit.
     package func committed(_ chunks: [Chunk]) {
         loop.execute { [self] in answered(chunks) }
+    }
+}
+
+extension Chunk {
+    fileprivate func accepted(_ kind: Int) -> [AcceptedJob] {
+        var jobs: [AcceptedJob] = []
+        forEachKept { index, id in
+            let job = submissions[index]
+            guard Int(job.kind) == kind else { return }
+            jobs.append(AcceptedJob(id: id, queue: job.queue, state: job.dueAt == nil ? .ready : .scheduled))
+        }
+        return jobs
     }
 }

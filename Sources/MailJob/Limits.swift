@@ -16,6 +16,8 @@ package enum Limits {
     package static let unansweredLinesMax = 1024
     /// The same in bytes, so that a thousand medium-sized lines do not add up.
     package static let unansweredBytesMax = 1 << 20
+    /// Lines of all connections that wait for their job's outcome, for days perhaps: some 20 MB.
+    package static let waitingLinesMax = 65_536
     /// Connections in all: half of what is left of a common descriptor limit of 4,096.
     package static let connectionsMax = 2048
     /// Connections of one user, so that one program gone wild leaves room for the others.
@@ -75,6 +77,9 @@ package enum Limits {
 
     /// Bodies that one page of a list may hold in memory: a page is for people.
     package static let listBytesMax = 16 << 20
+    /// Rows that one page of a list looks at, whether it takes them or not: some milliseconds of the reader, for whom
+    /// the workers wait too. A look into a line counts as ten.
+    package static let listLooksMax = 20_000
 
     // MARK: Dispatch
 

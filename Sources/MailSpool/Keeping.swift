@@ -130,10 +130,13 @@ package protocol Reading: AnyObject {
     func dueCount(at time: WallTime, limit: Int) throws(SpoolError) -> Int
     /// When the first scheduled job after `time` is due.
     func nextDue(after time: WallTime) throws(SpoolError) -> WallTime?
-    /// Jobs with an id above `after`, oldest first: at most `limit`, and no more once their bodies reach
-    /// `Limits.listBytesMax` (but at least one). Without a state: all that are not finished. A scheduled job whose time
-    /// has come at `time` counts as ready.
-    func list(state: JobState?, at time: WallTime, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord]
+    /// Jobs with an id above `after` that `filter` takes at `time`, oldest first: at most `limit`, and no more once
+    /// their bodies reach `Limits.listBytesMax` (but at least one) or `Limits.listLooksMax` rows were looked at.
+    /// - Parameter whole: with body and history.
+    func list(
+        _ filter: JobFilter, at time: WallTime, after: JobID, limit: Int, whole: Bool
+    ) throws(SpoolError) -> JobPage
+    /// One job, finished ones included, with its idempotency key.
     func show(_ id: JobID) throws(SpoolError) -> JobRecord?
     func close()
 }
@@ -143,9 +146,19 @@ extension Reading {
         try show(id).flatMap { $0.state.isFinal ? nil : ByteBuffer(bytes: $0.body) }
     }
 
-    /// By the state on disk alone.
-    package func list(state: JobState?, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord] {
-        try list(state: state, at: WallTime(milliseconds: 0), after: after, limit: limit)
+    /// By the state alone, over as many pages as it takes; by the state on disk where no time is given.
+    package func list(
+        state: JobState?, at time: WallTime = WallTime(milliseconds: 0), after: JobID, limit: Int
+    ) throws(SpoolError) -> [JobRecord] {
+        let filter = JobFilter(states: state.map { [$0] } ?? [])
+        var records: [JobRecord] = []
+        var next: JobID? = after
+        while let after = next, records.count < limit {
+            let page = try list(filter, at: time, after: after, limit: limit - records.count, whole: true)
+            records += page.records
+            next = page.next
+        }
+        return records
     }
 }
 
@@ -163,9 +176,17 @@ package struct JobRecord: Sendable {
     package var dueAt: WallTime?
     package var expiresAt: WallTime?
     package var finishedAt: WallTime?
+    /// Zero where only `expiresAt` ends the attempts.
+    package var attemptsMax = 0
+    /// One byte a recipient, nil while all are open.
+    package var fates: [Fate]?
+    /// When it was to be sent, kept while it is held.
+    package var resumesAt: WallTime?
+    /// The idempotency key that leads to it; only `show` tells it.
+    package var key: [UInt8]?
     /// The submitted line; empty once the job is finished.
     package var body: [UInt8]
-    /// `AttemptRecord`s, one a line.
+    /// `HistoryRecord`s, one a line.
     package var history: [UInt8]
 
     package init(

@@ -67,6 +67,7 @@ package final class Spool: Sendable {
     struct Shared {
         var tally: Tally
         var limits: SpoolLimits
+        var queues: [String: UInt16]
         var isWritable = true
     }
 
@@ -79,7 +80,7 @@ package final class Spool: Sendable {
         storedBytes = keeping.storedBytes
         requests = Doorbell(Requests())
         questions = Doorbell([])
-        shared = Mutex(Shared(tally: keeping.opened.tally, limits: limits))
+        shared = Mutex(Shared(tally: keeping.opened.tally, limits: limits, queues: keeping.opened.queues))
         let reading = Handover(try keeping.reading())
         let writer = Handover(
             SpoolWriter(keeping, spool: self, clock: clock, observer: observer, listener: listener))
@@ -130,6 +131,18 @@ package final class Spool: Sendable {
     package var limits: SpoolLimits {
         get { shared.withLock { $0.limits } }
         set { shared.withLock { $0.limits = newValue } }
+    }
+
+    /// Numbers of all queues that ever were, by name.
+    package internal(set) var queues: [String: UInt16] {
+        get { shared.withLock { $0.queues } }
+        set { shared.withLock { $0.queues = newValue } }
+    }
+
+    /// `#N` for a number that was never given.
+    package func name(ofQueue number: UInt16) -> String {
+        if number == 0 { return "default" }
+        return queues.first { $0.value == number }?.key ?? "#\(number)"
     }
 
     func publish(_ tally: Tally, isWritable: Bool) {

@@ -110,7 +110,9 @@ final class SpoolWriter {
 
     private func serve(_ requests: Spool.Requests) {
         for definition in requests.definitions {
-            definition.done(Result { () throws(SpoolError) in try keeping.define(queues: definition.queues) })
+            let numbers = Result { () throws(SpoolError) in try keeping.define(queues: definition.queues) }
+            if case .success(let queues) = numbers { spool.queues = queues }
+            definition.done(numbers)
         }
         for change in requests.changes {
             change.done(Result { () throws(SpoolError) in try apply(change.order) })
@@ -118,6 +120,8 @@ final class SpoolWriter {
     }
 
     private func apply(_ order: ChangeOrder) throws(SpoolError) -> ChangeOutcome {
+        // One of these jobs may have ended, in a way that the disk does not know yet.
+        guard unsettled.isEmpty else { throw .unwritable(message: "what has ended waits to be written") }
         let outcome = try keeping.change(order, tally: tally)
         tally = outcome.tally
         spool.publish(tally, isWritable: isWritable)

@@ -94,6 +94,13 @@ package struct Tally: Equatable, Sendable {
     }
 
     package func count(uid: UInt32) -> GroupCount { users[uid] ?? GroupCount() }
+
+    /// By queue, over all users and kinds.
+    package var queues: [UInt16: GroupCount] {
+        var queues: [UInt16: GroupCount] = [:]
+        for (group, count) in groups { queues[group.queue, default: GroupCount()].add(count) }
+        return queues
+    }
 }
 
 extension GroupCount {

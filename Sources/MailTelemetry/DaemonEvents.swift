@@ -45,11 +45,23 @@ extension Events {
             line.field("WORKERS", to)
             line.field("WORKERS_BEFORE", from)
         }
+        watchers.tell {
+            var event = WatchedEvent(.scaled, at: clock.now())
+            event.workers = to
+            return event
+        }
     }
 
     /// The claiming of jobs was stopped (true) or resumed.
-    /// - Parameter queue: nil where all of them are meant.
-    package func paused(_ paused: Bool, queue: String? = nil) {
+    /// - Parameters:
+    ///   - queue: nil where all of them are meant.
+    ///   - number: the queue's in the spool.
+    package func paused(_ paused: Bool, queue: String? = nil, number: UInt16? = nil) {
+        watchers.tell {
+            var event = WatchedEvent(paused ? .paused : .resumed, at: clock.now())
+            (event.queue, event.detail) = (number, queue)
+            return event
+        }
         journal.write(.notice) { line in
             if let queue {
                 line.message("queue ")
@@ -73,6 +85,7 @@ extension Events {
                 line.identify(EventID.reloaded)
                 if !changed.isEmpty { line.field("KEYS", changed.joined(separator: " ")) }
             }
+            watchers.tell { WatchedEvent(.reloaded, at: clock.now()) }
             return
         }
         journal.write(.error) { line in

@@ -38,4 +38,11 @@ enum EventID {
     static let refreshTokenNotKept: StaticString = "1661ab339355438393c08e355d56c89e"
     static let cancelled: StaticString = "3722c7e02eb136b3509596cd4743996b"
     static let crashed: StaticString = "2ad4e1e084e8472a8ce7efa43ae08843"
+    static let released: StaticString = "5107eae1d3bb8dbd03a46e3593b1c346"
+    static let retried: StaticString = "c7f7b0ae105f96c355219113c23dd972"
+    static let purged: StaticString = "c2b5966cfbe9bb84de60378442cc8e68"
+    static let operated: StaticString = "df72a30ba9d097c585bf92f6bfdf3749"
+    static let drainBegan: StaticString = "d904cc63089dc4f26b2d82e3dacf661f"
+    static let drainEnded: StaticString = "85a744795bbabf0e59c5092e2239131e"
+    static let reported: StaticString = "b1389144621d8360d311302770d71b68"
 }

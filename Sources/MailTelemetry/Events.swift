@@ -6,8 +6,8 @@ import MailJob
 import Synchronization
 import Systemd
 
-/// Everything that can happen in maild, one method each: the metrics and the log are fed by the same call, so that they
-/// cannot disagree. Callable from any thread; none of the methods waits.
+/// Everything that can happen in maild, one method each: the metrics, the log and those who watch are fed by the same
+/// call, so that they cannot disagree. Callable from any thread; none of the methods waits.
 ///
 /// `kind` is an index into `kinds`; an index that is none is counted as the last kind. `seconds` come from a monotonic
 /// clock. Texts from the network may be given as they are: the log escapes them and no label is made of them.
@@ -17,6 +17,7 @@ package final class Events: Sendable {
     package let metrics: Metrics
     /// Who of the machine's users is which app, for whoever tells of jobs.
     package let apps: Apps
+    package let watchers = Watchers()
     let clock: any Clock
     /// As `started` was told; empty before.
     private let startedVersion = Mutex("")

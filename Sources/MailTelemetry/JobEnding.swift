@@ -7,6 +7,7 @@ import Systemd
 /// A settled job as the log tells it.
 struct JobEnding {
     let word: StaticString
+    let name: WatchedEvent.Name
     let priority: Priority
     let id: StaticString
     /// Of the job's recipients, those that explain the state.
@@ -16,19 +17,23 @@ struct JobEnding {
         // Out of attempts or of time, nobody need have been rejected: then those who were put off explain it.
         let hasRejected = state == .failed && verdicts.contains { $0.verdict.isRejected }
         switch state {
-        case .delivered: self.init("delivered", .info, EventID.delivered) { $0.isDelivered }
-        case .ready, .scheduled, .running: self.init("deferred", .notice, EventID.deferred) { !$0.isDelivered }
-        case .failed: self.init("failed", .warning, EventID.failed) { hasRejected ? $0.isRejected : !$0.isDelivered }
-        case .expired: self.init("expired", .warning, EventID.expired) { !$0.isDelivered }
-        case .held: self.init("held", .warning, EventID.held) { !$0.isDelivered }
-        case .cancelled: self.init("cancelled", .notice, EventID.cancelled) { _ in false }
+        case .delivered: self.init("delivered", .delivered, .info, EventID.delivered) { $0.isDelivered }
+        case .ready, .scheduled, .running:
+            self.init("deferred", .deferred, .notice, EventID.deferred) { !$0.isDelivered }
+        case .failed:
+            self.init("failed", .failed, .warning, EventID.failed) { hasRejected ? $0.isRejected : !$0.isDelivered }
+        case .expired: self.init("expired", .expired, .warning, EventID.expired) { !$0.isDelivered }
+        case .held: self.init("held", .held, .warning, EventID.held) { !$0.isDelivered }
+        case .cancelled: self.init("cancelled", .cancelled, .notice, EventID.cancelled) { _ in false }
         }
     }
 
     private init(
-        _ word: StaticString, _ priority: Priority, _ id: StaticString, concerns: @escaping (Verdict) -> Bool
+        _ word: StaticString, _ name: WatchedEvent.Name, _ priority: Priority, _ id: StaticString,
+        concerns: @escaping (Verdict) -> Bool
     ) {
         self.word = word
+        self.name = name
         self.priority = priority
         self.id = id
         self.concerns = concerns

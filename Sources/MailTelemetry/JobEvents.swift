@@ -7,7 +7,8 @@ import Systemd
 /// What happens to jobs.
 extension Events {
     /// Jobs of one kind are on disk and may be answered.
-    package func accepted(kind: Int, jobs: Int, app: AppHandle? = nil) {
+    /// - Parameter which: asked for only where somebody watches.
+    package func accepted(kind: Int, jobs: Int, app: AppHandle? = nil, which: () -> [AcceptedJob] = { [] }) {
         let kind = known(kind)
         metrics.jobs.accepted[kind].add(jobs)
         app?.accepted.add(jobs)
@@ -17,6 +18,20 @@ extension Events {
             line.identify(EventID.accepted)
             line.field("KIND", kinds[kind])
             if let app, !apps.isEmpty { line.field("APP", app.name) }
+        }
+        guard watchers.isOn else { return }
+        for job in which() { watch(.accepted, job.id, kind, job.queue) { $0.state = job.state } }
+    }
+
+    /// A job's event for those who watch.
+    private func watch(
+        _ name: WatchedEvent.Name, _ job: JobID, _ kind: Int, _ queue: UInt16, _ fill: (inout WatchedEvent) -> Void
+    ) {
+        watchers.tell {
+            var event = WatchedEvent(name, at: clock.now())
+            (event.job, event.kind, event.queue) = (job, known(kind), queue)
+            fill(&event)
+            return event
         }
     }
 
@@ -80,8 +95,14 @@ extension Events {
     /// A ready job has waited so long for a worker.
     package func queueWait(seconds: Double) { metrics.jobs.queueWait.observe(seconds) }
 
-    /// `worker` counts from 0.
-    package func attemptBegan(worker: Int, kind: Int) { metrics.workers.show(count: worker + 1) }
+    /// `worker` counts from 0, `attempt` from 1.
+    package func attemptBegan(worker: Int, job: JobID, kind: Int, queue: UInt16, attempt: Int) {
+        metrics.workers.show(count: worker + 1)
+        watch(.attempted, job, kind, queue) { event in
+            event.state = .running
+            event.attempts = attempt - 1
+        }
+    }
 
     package func attemptEnded(worker: Int, kind: Int, seconds: Double, result: AttemptResult) {
         let kind = known(kind)
@@ -93,9 +114,12 @@ extension Events {
     /// No relay took the job's mail: nothing was tried, and it waits. Many at a time, hence told to who debugs alone;
     /// the relay's own line says why.
     /// - Parameter user: who submitted it.
-    package func putOff(job: JobID, kind: Int, user: UInt32? = nil, relay: String, cause: Reply) {
+    package func putOff(job: JobID, kind: Int, queue: UInt16, user: UInt32? = nil, relay: String, cause: Reply) {
         let kind = known(kind)
         metrics.jobs.putOff[kind].add()
+        watch(.putOff, job, kind, queue) { event in
+            (event.state, event.relay, event.detail) = (.scheduled, relay, cause.text)
+        }
         journal.write(.debug) { line in
             line.message("")
             line.add(job)
@@ -111,10 +135,11 @@ extension Events {
         }
     }
 
-    /// What became of the job is on disk. `state`: delivered, scheduled or ready (deferred, to be tried again), failed,
-    /// expired, cancelled or held. `endToEndSeconds` counts from acceptance.
+    /// What became of the job, on its way to the disk. `state`: delivered, scheduled or ready (deferred, to be tried
+    /// again), failed, expired, cancelled or held. `endToEndSeconds` counts from acceptance.
     package func settled(
-        job: JobID, kind: Int, user: UInt32? = nil, state: JobState, attempts: Int, endToEndSeconds: Double,
+        job: JobID, kind: Int, queue: UInt16, user: UInt32? = nil, state: JobState, attempts: Int,
+        endToEndSeconds: Double,
         verdicts: [(recipient: String, verdict: Verdict)], relay: String
     ) {
         let kind = known(kind)
@@ -134,6 +159,24 @@ extension Events {
             line.field("SECONDS", seconds: endToEndSeconds)
             if !relay.isEmpty { line.field("RELAY", relay) }
         }
+        watch(ending.name, job, kind, queue) { event in
+            (event.state, event.attempts, event.verdicts) = (state, attempts, verdicts)
+            if !relay.isEmpty { event.relay = relay }
+        }
+    }
+}
+
+/// A job that came in, for those who watch.
+package struct AcceptedJob: Sendable {
+    package var id: JobID
+    /// The queue's number in the spool.
+    package var queue: UInt16
+    package var state: JobState
+
+    package init(id: JobID, queue: UInt16, state: JobState) {
+        self.id = id
+        self.queue = queue
+        self.state = state
     }
 
     /// By its name and never by a number; nothing where no app is configured.

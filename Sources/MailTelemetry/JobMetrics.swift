@@ -32,6 +32,8 @@ final class JobMetrics: Sendable {
     let queueWait: Histogram
     let recovered: Counter
     let crashed: Counter
+    /// By what operators did.
+    let operated: [WatchedEvent.Name: Counter]
     private let states: [Gauge]
     private let oldestReady: Gauge
 
@@ -63,6 +65,12 @@ final class JobMetrics: Sendable {
         recovered = registry.counter("maild_jobs_recovered_total", "Unfinished jobs found at the start.")
         crashed = registry.counter(
             "maild_jobs_crashed_total", "Jobs that were in hand when the daemon before this one died.")
+        let operatedFamily = registry.counters(
+            "maild_jobs_operated_total", "Jobs that operators changed, by what they did.", labels: ["verb"])
+        let verbs: [(WatchedEvent.Name, String)] = [
+            (.held, "hold"), (.released, "release"), (.retried, "retry"), (.cancelled, "cancel"), (.purged, "purge"),
+        ]
+        operated = Dictionary(uniqueKeysWithValues: verbs.map { ($0, operatedFamily.with($1)) })
         let putOffFamily = registry.counters(
             "maild_jobs_put_off_total", "Times a job was put off untried, because no relay took its mail.",
             labels: ["type"])

@@ -51,6 +51,7 @@ extension Events {
 
     /// No session comes about with the relay: its mail waits, and one mail tries again in `seconds`.
     package func breakerOpened(relay: RelayHandle, cause: String, seconds: Double) {
+        watch(.breakerOpened, relay, cause)
         journal.write(.warning) { line in
             line.message("relay ")
             line.add(relay.name)
@@ -64,6 +65,7 @@ extension Events {
     }
 
     package func breakerProbes(relay: RelayHandle) {
+        watch(.breakerProbes, relay)
         journal.write(.info) { line in
             line.message("relay ")
             line.add(relay.name)
@@ -73,7 +75,16 @@ extension Events {
         }
     }
 
+    private func watch(_ name: WatchedEvent.Name, _ relay: RelayHandle, _ detail: String? = nil) {
+        watchers.tell {
+            var event = WatchedEvent(name, at: clock.now())
+            (event.relay, event.detail) = (relay.name, detail)
+            return event
+        }
+    }
+
     package func breakerClosed(relay: RelayHandle) {
+        watch(.breakerClosed, relay)
         journal.write(.notice) { line in
             line.message("relay ")
             line.add(relay.name)

@@ -20,6 +20,9 @@ package struct Mail: Sendable {
     package var needsSMTPUTF8: Bool
     /// What the sender wants to hear from the servers on the way; nil: nothing was asked.
     package var dsn: DSNRequest?
+    /// The job's, for routes.
+    package var queue = "default"
+    package var tags: [String] = []
 
     package init(
         job: JobID, sender: String, recipients: [String], message: ByteBuffer, needs8BitMIME: Bool,

@@ -68,14 +68,7 @@ package struct AttemptRecord: Equatable, Sendable {
         line.putJSON(value)
     }
 
-    /// Reads a history as it was written; a line that is none of ours is passed over.
-    package static func parse(_ history: [UInt8]) -> [AttemptRecord] {
-        history.split(separator: UInt8(ascii: "\n")).compactMap { line in
-            (try? JSONValue(parsing: line)).flatMap(AttemptRecord.init)
-        }
-    }
-
-    private init?(_ json: JSONValue) {
+    init?(_ json: JSONValue) {
         guard let at = json["at"]?.int, let relay = json["relay"]?.string else { return nil }
         self.at = WallTime(milliseconds: Int64(at))
         self.relay = relay

@@ -17,6 +17,21 @@ package enum ControlInterface {
         # state: idle or running; seconds: how long it has been so; job and kind while running.
         type Worker (number: int, state: string, seconds: float, job: ?string, kind: ?string)
 
+        # One queue. waiting: jobs that are ready or scheduled. weight: its share beside the other queues. concurrency_max: jobs
+        # at a time; missing: as many as there are workers. bytes: of all its jobs.
+        type Queue (
+          name: string,
+          weight: float,
+          paused: bool,
+          waiting: int,
+          running: int,
+          held: int,
+          failed: int,
+          bytes: int,
+          oldest_ready_seconds: float,
+          concurrency_max: ?int
+        )
+
         # One next hop. connections: open now; idle: of these without work. breaker: closed while sessions come about, open
         # while none does, with the cause and the time of the next probe, half-open while one mail finds out. waiting: mails in
         # line, or put off until the relay takes them; they use up no attempt. concurrency_max: mails at a time, while a relay
@@ -46,8 +61,38 @@ package enum ControlInterface {
         # What became of one recipient at one attempt. verdict: delivered, deferred, rejected or unknown.
         type Fate (recipient: string, verdict: string, code: int, enhanced: string, text: string)
 
-        # at: RFC 3339 start of the attempt.
-        type Attempt (at: string, seconds: float, relay: string, peer: ?string, tls: ?string, fates: []Fate)
+        # One thing that happened to a job. event: attempt, held, released, retried, cancelled, crashed (maild died with the job
+        # in hand) or reported (a failure, to the sender). at: RFC 3339, of an attempt its start. seconds to fates: of attempts.
+        # by: the operator's user. report: the job that carries the report.
+        type Entry (
+          at: string,
+          event: string,
+          seconds: ?float,
+          relay: ?string,
+          peer: ?string,
+          tls: ?string,
+          fates: ?[]Fate,
+          by: ?int,
+          report: ?string
+        )
+
+        # Jobs for which all that is given holds. states: by name; what is left out takes all that are not finished, or those
+        # that the method names. uids: who submitted. accepted_since, accepted_before: RFC 3339. to, from: part of an address,
+        # in any case of letters. An unknown queue or kind is an InvalidParameter.
+        type JobFilter (
+          states: ?[]string,
+          queue: ?string,
+          uids: ?[]int,
+          kind: ?string,
+          accepted_since: ?string,
+          accepted_before: ?string,
+          to: ?string,
+          from: ?string,
+          tag: ?string
+        )
+
+        # A job that a method left as it was, and how it stands. state is missing where there is no such job.
+        type Unchanged (id: string, state: ?string)
 
         # to: the recipients; of a webhook its server or hook, of an exec its program. from: of e-mail alone. app: the configured
         # app whose user submitted it, or other.
@@ -61,6 +106,8 @@ package enum ControlInterface {
           attempts: int,
           uid: int,
           app: string,
+          queue: string,
+          tags: []string,
           bytes: int,
           from: ?string,
           to: []string,
@@ -70,6 +117,26 @@ package enum ControlInterface {
 
         # What the users of an app have in the spool. jobs: ready, scheduled, running or held; bytes: of these and of failed ones.
         type AppUsage (name: string, jobs: int, failed: int, bytes: int)
+
+        # One thing that happened. event, of a job: accepted, attempted, deferred, delivered, failed, expired, cancelled, held,
+        # released, retried, purged, put_off (no relay takes its mail now) or reported; of the daemon: scaled, paused, resumed,
+        # draining, drain_ended, reloaded, breaker_opened, breaker_probes or breaker_closed. accepted may be told after the
+        # first of a job's other events. state: where the job stands from now on. detail: why; or which queue was paused.
+        type Event (
+          at: string,
+          event: string,
+          job: ?string,
+          kind: ?string,
+          queue: ?string,
+          state: ?string,
+          attempts: ?int,
+          relay: ?string,
+          detail: ?string,
+          fates: ?[]Fate,
+          by: ?int,
+          report: ?string,
+          workers: ?int
+        )
 
         # workers: how many are wanted; running: how many have a job in hand. workers_configured: what the file says.
         method Status() -> (
@@ -86,6 +153,7 @@ package enum ControlInterface {
           delivered_total: int,
           failed_total: int,
           spool_bytes: int,
+          queues: []Queue,
           worker_list: []Worker,
           relays: []Relay,
           apps: []AppUsage
@@ -94,13 +162,33 @@ package enum ControlInterface {
         # Takes effect at once, interrupts nobody, and survives a restart. workers: 1 to 1024, or 0 for the configured number.
         method Scale(workers: int) -> (workers: int, previous: int)
 
-        # Stops and restarts the claiming of jobs; acceptance goes on. Survives a restart.
-        method Pause() -> (paused: bool, was_paused: bool)
-        method Resume() -> (paused: bool, was_paused: bool)
+        # Stops and restarts the claiming of jobs, of one queue or of all; acceptance goes on. Survives a restart.
+        method Pause(queue: ?string) -> (paused: bool, was_paused: bool)
+        method Resume(queue: ?string) -> (paused: bool, was_paused: bool)
 
-        # Oldest first, at most limit (1 to 1000, 100 if missing) jobs with an id above after.
-        # state filters by name; without it all jobs that are not finished. next is there if more follow.
-        method List(state: ?string, after: ?string, limit: ?int) -> (jobs: []JobSummary, next: ?string)
+        # Refuses new jobs with draining (on, the default), while what is queued is worked off; or takes jobs again. Ends with
+        # the daemon.
+        method Drain(on: ?bool) -> (draining: bool, was_draining: bool)
+
+        # Oldest first, at most limit (1 to 1000, 100 if missing) jobs with an id above after. state is short for a filter of
+        # that state alone. next is there if more may follow: pass it as after. A page may be short, or empty, and have it.
+        method List(state: ?string, filter: ?JobFilter, after: ?string, limit: ?int) -> (jobs: []JobSummary, next: ?string)
+
+        # The next five do something to jobs: to those of ids, or to all that were there before the call and that filter takes.
+        # A job in a worker's hands is left alone. dry_run changes nothing and says what would be changed.
+        # changed, unchanged: how many; ids, others: which, at most 1000 each. With more there are several replies: the numbers
+        # go on, the lists of each reply are new. A caller that hangs up ends it.
+
+        # Tries again at once, with all attempts and time to do it. A filter without states takes failed jobs.
+        method Retry(ids: ?[]string, filter: ?JobFilter, dry_run: ?bool) -> (changed: int, ids: []string, unchanged: int, others: []Unchanged)
+        # Ends jobs that are not finished; their history stays.
+        method Cancel(ids: ?[]string, filter: ?JobFilter, dry_run: ?bool) -> (changed: int, ids: []string, unchanged: int, others: []Unchanged)
+        # Sets jobs aside. A filter without states takes ready and scheduled ones.
+        method Hold(ids: ?[]string, filter: ?JobFilter, dry_run: ?bool) -> (changed: int, ids: []string, unchanged: int, others: []Unchanged)
+        # Takes held jobs up again.
+        method Release(ids: ?[]string, filter: ?JobFilter, dry_run: ?bool) -> (changed: int, ids: []string, unchanged: int, others: []Unchanged)
+        # Forgets jobs, history and all. A filter without states takes failed jobs.
+        method Purge(ids: ?[]string, filter: ?JobFilter, dry_run: ?bool) -> (changed: int, ids: []string, unchanged: int, others: []Unchanged)
 
         # The next hops that mail may take, as Status has them.
         method Relays() -> (relays: []Relay)
@@ -123,7 +211,19 @@ package enum ControlInterface {
         )
 
         # Everything known of one job, finished ones included as long as history is kept.
-        method Show(id: string) -> (job: JobSummary, expires_at: ?string, finished_at: ?string, subject: ?string, history: []Attempt)
+        method Show(id: string) -> (
+          job: JobSummary,
+          expires_at: ?string,
+          finished_at: ?string,
+          subject: ?string,
+          idempotency_key: ?string,
+          history: []Entry
+        )
+
+        # Streams what happens (with more), until the caller hangs up: everything, or what happens to the jobs of ids, in a queue,
+        # or so that a job then stands in one of states. Told at once, up to a commit before it is on disk. The first reply is
+        # empty: nothing is missed from there on. missed: events dropped since the last reply, because the caller was slow.
+        method Watch(ids: ?[]string, queue: ?string, states: ?[]string) -> (events: []Event, missed: int)
 
         # Reads the configuration file again. changed: the keys that took effect; restart_needed: those that wait for a restart.
         method Reload() -> (changed: []string, restart_needed: []string)
@@ -131,6 +231,7 @@ package enum ControlInterface {
         error NoSuchJob (id: string)
         error NoSuchRelay (relay: string)
         error ReloadFailed (message: string)
+        error TooManyWatchers (limit: int)
         # The spool could not answer; message says why.
         error SpoolFailed (message: string)
 

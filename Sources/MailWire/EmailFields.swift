@@ -43,6 +43,8 @@ package struct EmailFields: Sendable {
     package var dsn: DSNRequest?
     /// The app's own name for the job.
     package var ref: String?
+    package var queue = "default"
+    package var tags: [String] = []
 
     package init() {}
 
@@ -56,6 +58,10 @@ package struct EmailFields: Sendable {
                 try take(field, member, line)
             } else if member.hasKey("ref", in: line) {
                 ref = try Self.string(member, "ref", line)
+            } else if member.hasKey("queue", in: line) {
+                queue = try Self.string(member, "queue", line)
+            } else if member.hasKey("tags", in: line) {
+                tags = try Self.strings(member, "tags", line)
             }
         }
     }

@@ -13,8 +13,14 @@ package enum Sysexit: Int32, Sendable {
     case usage = 64
     case badData = 65
     case noInput = 66
+    /// EX_NOUSER: a job failed.
+    case rejectedRecipient = 67
+    /// EX_NOHOST: a job expired.
+    case notReached = 68
     case unavailable = 69
     case software = 70
+    /// EX_CANTCREAT: a job was cancelled or purged.
+    case cancelled = 73
     case inputOutput = 74
     case tryAgain = 75
     case protocolError = 76

@@ -16,17 +16,19 @@ struct Mailctl: ParsableCommand {
         commandName: "mailctl",
         abstract: "Submit jobs to maild, see its queue and steer it.",
         discussion: """
-            Exit status: 0 done; 64 wrong usage; 65 a job or an id was refused; 66 no such file; 69 maild is not \
-            there, or a relay; 70 our bug; 74 reading or writing failed; 75 try again later; 76 maild and mailctl do not \
-            understand each other; 77 no permission, or a login refused; 78 the configuration is wrong.
+            Exit status: 0 done; 64 wrong usage; 65 a job or an id was refused; 66 no such file; 67 a job that was \
+            waited for failed, 68 expired, 73 was cancelled; 69 maild is not there, or a relay; 70 our bug; 74 reading \
+            or writing failed; 75 try again later; 76 maild and mailctl do not understand each other; 77 no \
+            permission, or a login refused; 78 the configuration is wrong.
 
             MAILD_SUBMIT_SOCKET and MAILD_CONTROL_SOCKET name the sockets where the options do not. NO_COLOR turns \
             colours off.
             """,
         version: Version.text,
         subcommands: [
-            Submit.self, Status.self, Top.self, Scale.self, List.self, Show.self, Relays.self, Check.self, Pause.self,
-            Resume.self, Reload.self, Doctor.self, UnitFailed.self, VersionCommand.self,
+            Submit.self, Status.self, Top.self, List.self, Show.self, Wait.self, Watch.self, Retry.self, Cancel.self,
+            Hold.self, Release.self, Purge.self, Pause.self, Resume.self, Drain.self, Scale.self, Relays.self,
+            Check.self, Reload.self, Doctor.self, UnitFailed.self, VersionCommand.self,
         ])
 
     /// In place of the library's own: our failures carry their exit status, and a closed pipe says nothing.

@@ -32,6 +32,7 @@ final class Desk: Sendable {
     let spool: Spool
     let keeping = MemoryKeeping()
     let reloads = Mutex<[Result<ReloadOutcome, ReloadFailure>]>([])
+    let isDraining = Mutex(false)
     /// By relay.
     let checks = Mutex<[String: CheckReport]>([:])
     private let server: Mutex<ControlServer?> = Mutex(nil)
@@ -57,6 +58,13 @@ final class Desk: Sendable {
         ControlSubject(
             spool: spool, dispatcher: dispatcher, events: events, clock: Still(), schemas: [EmailSchema()],
             startedAt: Self.start, state: { "running" },
+            drain: { [weak self] isOn, done in
+                done(
+                    self?.isDraining.withLock { was in
+                        defer { was = isOn }
+                        return was
+                    } ?? false)
+            },
             reload: { [weak self] answer in
                 let result = self?.reloads.withLock { $0.removeFirst() }
                 answer(result ?? .failure(ReloadFailure(message: "gone")))
@@ -129,6 +137,9 @@ final class Caller: @unchecked Sendable {
             bytes = bytes.dropFirst(count)
         }
     }
+
+    /// As far as this side knows.
+    var isOpen: Bool { descriptor >= 0 }
 
     func finish() { shutdown(descriptor, CInt(SHUT_WR)) }
 

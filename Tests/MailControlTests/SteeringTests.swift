@@ -118,6 +118,7 @@ struct SteeringTests {
             shown["job"] == [
                 "id": .string(id), "state": "scheduled", "kind": "email", "priority": 4,
                 "accepted_at": .string(Desk.start.rfc3339), "attempts": 0, "uid": 1000, "app": "other",
+                "queue": "default", "tags": [],
                 "bytes": JSONValue(line.utf8.count), "to": ["a@example.com", "b@example.com"],
                 "due_at": .string((Desk.start + 60).rfc3339), "from": "app@example.org", "ref": "r1",
             ])

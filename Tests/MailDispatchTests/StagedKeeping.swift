@@ -112,8 +112,10 @@ private final class StagedReading: Reading {
     }
     func nextDue(after time: WallTime) throws(SpoolError) -> WallTime? { try inner.nextDue(after: time) }
 
-    func list(state: JobState?, at time: WallTime, after: JobID, limit: Int) throws(SpoolError) -> [JobRecord] {
-        try inner.list(state: state, at: time, after: after, limit: limit)
+    func list(
+        _ filter: JobFilter, at time: WallTime, after: JobID, limit: Int, whole: Bool
+    ) throws(SpoolError) -> JobPage {
+        try inner.list(filter, at: time, after: after, limit: limit, whole: whole)
     }
 
     func show(_ id: JobID) throws(SpoolError) -> JobRecord? { try inner.show(id) }

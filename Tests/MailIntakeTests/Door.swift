@@ -30,11 +30,15 @@ final class Door: Sendable {
         settings.lingerSeconds = 0.05
         change(&settings)
         let quiet = Quiet()
-        spool = try Spool(MemoryKeeping(), clock: SystemClock(), limits: limits, observer: quiet, listener: quiet)
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let outcomes = Outcomes(on: loop)
+        spool = try Spool(
+            MemoryKeeping(), clock: SystemClock(), limits: limits, observer: quiet,
+            listener: SpoolListeners([quiet, outcomes]))
         let events = Events(kinds: [EmailSchema.type], journal: Journal(NoLog(), fieldPrefix: ""))
         intake = Intake(
-            on: MultiThreadedEventLoopGroup.singleton.next(), spool: spool, schemas: [EmailSchema()],
-            settings: settings, clock: SystemClock(), events: events)
+            on: loop, spool: spool, schemas: [EmailSchema()], settings: settings, outcomes: outcomes,
+            clock: SystemClock(), events: events)
         name = "maild-intake-\(getpid())-\(Self.count.add(1, ordering: .relaxed).newValue)"
         try await intake.serve(AbstractSocket(name).listen()).get()
     }

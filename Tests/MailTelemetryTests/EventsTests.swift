@@ -15,11 +15,11 @@ import Testing
         events.accepted(kind: 0, jobs: 3)
         events.committed(rows: 3, seconds: 0.002)
         events.queueWait(seconds: 0.02)
-        events.attemptBegan(worker: 1, kind: 0)
+        events.attemptBegan(worker: 1, job: JobID(raw: 1), kind: 0, queue: 0, attempt: 1)
         events.attemptEnded(worker: 1, kind: 0, seconds: 0.25, result: .delivered)
         events.attemptEnded(worker: 1, kind: 0, seconds: 0.75, result: .deferred)
         events.settled(
-            job: JobID(raw: 1), kind: 0, state: .delivered, attempts: 1, endToEndSeconds: 2,
+            job: JobID(raw: 1), kind: 0, queue: 0, state: .delivered, attempts: 1, endToEndSeconds: 2,
             verdicts: [("a@example.com", .delivered(Reply(250)))], relay: "main")
         let samples = stage.samples
         #expect(samples[#"maild_jobs_accepted_total{type="email"}"#] == 3)
@@ -80,7 +80,7 @@ import Testing
     func unknownKind(kind: Int) {
         let stage = Stage(kinds: ["email", "sms"])
         stage.events.accepted(kind: kind, jobs: 1)
-        stage.events.attemptBegan(worker: 0, kind: kind)
+        stage.events.attemptBegan(worker: 0, job: JobID(raw: 1), kind: kind, queue: 0, attempt: 1)
         stage.events.attemptEnded(worker: 0, kind: kind, seconds: 1, result: .failed)
         #expect(stage.samples[#"maild_jobs_accepted_total{type="sms"}"#] == 1)
         #expect(stage.samples[#"maild_job_attempts_total{type="sms",result="failed"}"#] == 1)
@@ -135,7 +135,7 @@ import Testing
     @Test("workers that went keep their numbers' counts, and are seen as soon as they begin")
     func shrinking() {
         let stage = Stage()
-        stage.events.attemptBegan(worker: 3, kind: 0)
+        stage.events.attemptBegan(worker: 3, job: JobID(raw: 1), kind: 0, queue: 0, attempt: 1)
         #expect(stage.samples[#"worker_jobs_processed_total{worker_id="3",type="email"}"#] == 0)
         stage.events.scaled(from: 4, to: 1)
         stage.events.attemptEnded(worker: 3, kind: 0, seconds: 1, result: .delivered)
@@ -149,7 +149,8 @@ import Testing
         stage.events.accepted(kind: 1, jobs: 2)
         for (state, kind) in [(JobState.delivered, 0), (.delivered, 1), (.failed, 0), (.expired, 1), (.scheduled, 0)] {
             stage.events.settled(
-                job: JobID(raw: 1), kind: kind, state: state, attempts: 1, endToEndSeconds: 1, verdicts: [], relay: "")
+                job: JobID(raw: 1), kind: kind, queue: 0, state: state, attempts: 1, endToEndSeconds: 1, verdicts: [],
+                relay: "")
         }
         var expected = Totals()
         expected.accepted = 7

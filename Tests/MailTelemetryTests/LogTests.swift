@@ -15,7 +15,8 @@ import Testing
     ) -> Line? {
         let stage = Stage()
         stage.events.settled(
-            job: Self.job, kind: 0, state: state, attempts: 2, endToEndSeconds: 1.5, verdicts: verdicts, relay: relay)
+            job: Self.job, kind: 0, queue: 0, state: state, attempts: 2, endToEndSeconds: 1.5, verdicts: verdicts,
+            relay: relay)
         return stage.lines.first
     }
 
@@ -112,7 +113,8 @@ import Testing
         let stage = Stage(level: .warning)
         for state in [JobState.delivered, .scheduled, .failed] {
             stage.events.settled(
-                job: Self.job, kind: 0, state: state, attempts: 1, endToEndSeconds: 1, verdicts: [], relay: "main")
+                job: Self.job, kind: 0, queue: 0, state: state, attempts: 1, endToEndSeconds: 1, verdicts: [],
+                relay: "main")
         }
         #expect(stage.lines.map(\.message) == ["\(Self.job) failed"])
         #expect(stage.events.totals.delivered == 1)

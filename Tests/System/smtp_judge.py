@@ -163,6 +163,13 @@ def address(argument, keyword):
     return found.group(1)
 
 
+def to_recipients(replies):
+    """A script that answers RCPT by the recipient's address; the dictionary may change meanwhile."""
+    def script(_, verb, argument):
+        return replies.get(address(argument, "TO")) if verb == "RCPT" else None
+    return script
+
+
 class SMTPJudge:
     """Runs in a thread of its own. `script(session, verb, argument)` may return a reply of its own, or DROP, or None;
     for the end of the data the verb is "." and the argument the message."""

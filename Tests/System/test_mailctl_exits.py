@@ -12,7 +12,8 @@ from mailctl_stage import NOBODY, SECONDS_MAX, binary, environment, jobs, mailct
 
 VERBS = [
     ["submit", "--to", "a@example.com", "--text", "x"], ["status"], ["scale", "4"], ["list"], ["show", JOB], ["pause"],
-    ["resume"], ["relays"], ["check", "hub"], ["reload"],
+    ["resume"], ["relays"], ["check", "hub"], ["reload"], ["retry", JOB], ["cancel", "--all"],
+    ["hold", "--queue", "default"], ["release", JOB], ["purge", "--yes", JOB], ["drain"], ["watch"], ["wait", JOB],
 ]
 
 

@@ -177,3 +177,17 @@ def test_a_reload_changes_the_routes_of_jobs_that_wait(maild, judge):
     assert "route[1]" in json.loads(finished.stdout)["changed"]
     server.wait_for_messages(20)
     assert numbers(server) == list(range(20))
+
+
+def test_a_route_may_ask_for_a_queue_or_a_tag(maild, judge):
+    usual, bulk, urgent = judge(), judge(), judge()
+    one = maild(
+        default_relay="usual", queue={"news": {"weight": 1}},
+        relay={"usual": address(usual.port), "bulk": address(bulk.port), "urgent": address(urgent.port)},
+        route=[{"tag": ["urgent", "alarm"], "relays": ["urgent"]}, {"queue": "news", "relays": ["bulk"]}]).start()
+    submit(one, job(subject="1"), job(subject="2", queue="news"), job(subject="3", tags=["a", "alarm"], queue="news"),
+           job(subject="4", tags=["a"]))
+    one.wait_for_counts(ready=0, running=0)
+    assert (numbers(usual), numbers(bulk), numbers(urgent)) == ([1, 4], [2], [3])
+    one.configure(relay={"usual": address(usual.port)}, route=[{"queue": "nope", "relays": ["usual"]}])
+    assert "must be the name of a [queue.NAME]" in one.mailctl("reload").stderr

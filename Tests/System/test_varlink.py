@@ -40,7 +40,9 @@ def test_the_description_is_the_contract_and_parses(client):
     assert description.strip() == described()
     interface = varlink.Interface(description)
     methods = {name for name, member in interface.members.items() if type(member).__name__ == "_Method"}
-    assert methods == {"Status", "Scale", "Pause", "Resume", "List", "Show", "Relays", "Check", "Reload"}
+    assert methods == {
+        "Status", "Scale", "Pause", "Resume", "List", "Show", "Relays", "Check", "Reload", "Drain", "Retry", "Cancel",
+        "Hold", "Release", "Purge", "Watch"}
 
 
 def test_every_method_answers_as_described(client, running):
@@ -59,6 +61,12 @@ def test_every_method_answers_as_described(client, running):
         [relay] = control.Relays()["relays"]
         assert relay["transport"] == "maildir" and relay["breaker"] == "closed" and relay["delivered"] == 1
         assert control.Reload() == {"changed": [], "restart_needed": []}
+        assert control.Drain(False) == {"draining": False, "was_draining": False}
+        for verb in (control.Retry, control.Cancel, control.Hold, control.Release, control.Purge):
+            assert verb(ids=["0000000000000"], dry_run=True) == {
+                "changed": 0, "ids": [], "unchanged": 1, "others": [{"id": "0000000000000"}]}
+            assert verb(filter={"queue": "default", "to": "a@"}) == {
+                "changed": 0, "ids": [], "unchanged": 0, "others": []}
 
 
 def test_the_reply_has_every_field_of_the_description_and_no_other(running):

@@ -41,22 +41,32 @@ final class MemoryReading: Reading {
         jobs { $0.state == .scheduled && ($0.dueAt ?? time) > time }.compactMap(\.record.dueAt).min()
     }
 
-    func list(state: JobState?, at time: WallTime, after: JobID, limit: Int) -> [JobRecord] {
-        let all = keeping.read { $0.jobs.values.map(\.record) + $0.finished.values }
-        let records = all.filter { record in
-            let isDue = record.state == .scheduled && (record.dueAt ?? time) <= time
-            let stands = isDue ? JobState.ready : record.state
-            return record.id > after && (state == nil ? !record.state.isFinal : stands == state)
+    func list(_ filter: JobFilter, at time: WallTime, after: JobID, limit: Int, whole: Bool) -> JobPage {
+        let all = keeping.read { $0.jobs.values.map(\.whole) + $0.finished.values }
+        var page = JobPage()
+        var budget = PageBudget()
+        var last = after
+        for record in all.sorted(by: { $0.id < $1.id }) where record.id > after {
+            if page.records.count == limit || budget.isSpent {
+                page.next = last
+                break
+            }
+            last = record.id
+            budget.look()
+            guard filter.takesOutside(record, at: time) else { continue }
+            budget.read(record, isJudged: filter.letter != nil)
+            if let letter = filter.letter, !letter(record) { continue }
+            page.records.append(whole ? record : record.bare)
         }
-        var bytes = 0
-        return records.sorted { $0.id < $1.id }.prefix(limit).prefix { record in
-            defer { bytes += record.body.count }
-            return bytes < Limits.listBytesMax
-        }
+        return page
     }
 
     func show(_ id: JobID) -> JobRecord? {
-        keeping.read { $0.jobs[id]?.record ?? $0.finished[id] }
+        keeping.read { store in
+            var record = store.jobs[id]?.whole ?? store.finished[id]
+            record?.key = store.keys.first { $0.value.job == id }?.key.name
+            return record
+        }
     }
 
     func close() {}
@@ -80,7 +90,24 @@ final class MemoryReading: Reading {
     }
 }
 
+extension MemoryKeeping.Kept {
+    fileprivate var whole: JobRecord {
+        var record = record
+        record.attemptsMax = attemptsMax
+        record.fates = fates
+        record.resumesAt = resumesAt
+        return record
+    }
+}
+
 extension JobRecord {
+    fileprivate var bare: JobRecord {
+        var record = self
+        record.body = []
+        record.history = []
+        return record
+    }
+
     fileprivate var lane: Lane { Lane(priority: priority, queue: queue, uid: uid) }
 }
 

@@ -15,6 +15,8 @@ struct ComposedEmail {
     var message: ComposedMessage
     var dsn: DSNRequest?
     var ref: String?
+    var queue: String
+    var tags: [String]
 
     /// - Parameters:
     ///   - line: the submitted line.
@@ -32,6 +34,8 @@ struct ComposedEmail {
         sender = try Self.address(fields.envelopeFrom ?? fields.from)
         recipients = try Self.recipients(fields)
         ref = fields.ref
+        queue = fields.queue
+        tags = fields.tags
         dsn = fields.dsn
         if let raw = fields.raw {
             message = try MessageComposer.pass(raw: raw, date: job.time, messageID: messageID)

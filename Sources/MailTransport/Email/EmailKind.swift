@@ -65,10 +65,12 @@ package final class EmailKind: JobKind {
     private func send(_ email: ComposedEmail, _ message: ByteBuffer, to open: [Int], done: @escaping (Outcome) -> Void)
     {
         guard !isClosed else { return done(.deferred(open.count, Reply(451, "4.3.2", "maild is stopping"))) }
-        let mail = Mail(
+        var mail = Mail(
             job: email.job, sender: email.sender, recipients: open.map { email.recipients[$0] }, message: message,
             needs8BitMIME: email.message.needs8BitMIME, needsSMTPUTF8: email.message.needsSMTPUTF8,
             dsn: email.dsn)
+        mail.queue = email.queue
+        mail.tags = email.tags
         transport.send(mail, done: done)
     }
 

@@ -10,12 +10,21 @@ package struct RouteTable: Equatable, Sendable {
         package var senders: DomainSet?
         /// The same for the recipient; nil: any.
         package var recipients: DomainSet?
+        /// Queues of the job; nil: any.
+        package var queues: Set<String>?
+        /// The job has one of these; nil: any job.
+        package var tags: Set<String>?
         /// At least one.
         package var relays: [Int]
 
-        package init(senders: DomainSet? = nil, recipients: DomainSet? = nil, relays: [Int]) {
+        package init(
+            senders: DomainSet? = nil, recipients: DomainSet? = nil, queues: Set<String>? = nil,
+            tags: Set<String>? = nil, relays: [Int]
+        ) {
             self.senders = senders
             self.recipients = recipients
+            self.queues = queues
+            self.tags = tags
             self.relays = relays
         }
     }
@@ -43,13 +52,17 @@ package struct RouteTable: Equatable, Sendable {
 
     /// How the mail is parted, in the order of each share's first recipient. The null sender has no domain: only routes
     /// that name no sender take it.
-    package func shares(sender: String, recipients: [String]) -> [Share] {
+    package func shares(
+        sender: String, recipients: [String], queue: String = "default", tags: [String] = []
+    ) -> [Share] {
         guard !routes.isEmpty else { return [Share(relays: fallback, recipients: Array(recipients.indices))] }
         let domain = Self.domain(of: sender)
+        let fitting = routes.enumerated().filter { $0.element.takes(queue, tags) }
         var shares: [Share] = []
         var known: [Int: Int] = [:]
         for (index, recipient) in recipients.enumerated() {
-            let route = route(from: domain, to: Self.domain(of: recipient))
+            let to = Self.domain(of: recipient)
+            let route = fitting.first { $0.element.takes(from: domain, to: to) }?.offset ?? -1
             if let share = known[route] {
                 shares[share].recipients.append(index)
             } else {
@@ -60,17 +73,20 @@ package struct RouteTable: Equatable, Sendable {
         return shares
     }
 
-    /// -1: the default.
-    private func route(from sender: String, to recipient: String) -> Int {
-        routes.firstIndex { route in
-            (route.senders?.contains(sender) ?? true) && (route.recipients?.contains(recipient) ?? true)
-        } ?? -1
-    }
-
     /// Lower case, empty where there is none. RFC 5321 §2.4: a domain's case means nothing.
     static func domain(of address: String) -> String {
         guard let at = address.lastIndex(of: "@") else { return "" }
         return address[address.index(after: at)...].lowercased()
+    }
+}
+
+extension RouteTable.Route {
+    fileprivate func takes(_ queue: String, _ tags: [String]) -> Bool {
+        (queues?.contains(queue) ?? true) && (self.tags.map { wanted in tags.contains { wanted.contains($0) } } ?? true)
+    }
+
+    fileprivate func takes(from sender: String, to recipient: String) -> Bool {
+        (senders?.contains(sender) ?? true) && (recipients?.contains(recipient) ?? true)
     }
 }
 

@@ -68,7 +68,8 @@ package final class RoutedTransport: MailTransport {
     }
 
     package func send(_ mail: Mail, done: @escaping (Outcome) -> Void) {
-        let shares = table.shares(sender: mail.sender, recipients: mail.recipients)
+        let shares = table.shares(
+            sender: mail.sender, recipients: mail.recipients, queue: mail.queue, tags: mail.tags)
         if shares.count == 1 { return proceed(Parcel(mail, relays: shares[0].relays, done: done)) }
         guard !shares.isEmpty else {
             let nothing = Outcome(verdicts: [], relay: name)

@@ -10,9 +10,7 @@ struct List: ParsableCommand {
         abstract: "List the jobs that are not finished, oldest first.",
         discussion: "AGE is the time since the job was accepted. With --json each job is one line.")
 
-    @Option(help: "Only jobs in this state: \(JobState.allCases.map(\.name).joined(separator: ", ")).")
-    var state: String?
-
+    @OptionGroup(title: "Which jobs") var filter: FilterOptions
     @Option(help: "At most so many jobs. (default: 100)") var limit: Int?
     @Option(help: ArgumentHelp("Only jobs with an id above this one.", valueName: "id")) var after: String?
     @Flag(help: "All jobs, however many.") var all = false
@@ -24,10 +22,6 @@ struct List: ParsableCommand {
     private static let pageMax = 1000
 
     mutating func validate() throws {
-        if let state, JobState(name: state) == nil {
-            throw ValidationError(
-                "--state: \"\(state)\" is none of \(JobState.allCases.map(\.name).joined(separator: ", ")).")
-        }
         if let limit, limit < 1 { throw ValidationError("--limit: must be at least 1.") }
         if limit != nil, all { throw ValidationError("--all and --limit exclude each other.") }
         if let after, JobID(after) == nil {
@@ -57,7 +51,7 @@ struct List: ParsableCommand {
 
     private func parameters(after: String?, limit: Int) -> JSONObject {
         var parameters: JSONObject = ["limit": .integer(Int64(limit))]
-        if let state { parameters["state"] = .string(state) }
+        if !filter.isEmpty { parameters["filter"] = .object(filter.json) }
         if let after { parameters["after"] = .string(after) }
         return parameters
     }

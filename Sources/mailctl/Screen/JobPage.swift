@@ -25,6 +25,9 @@ struct JobPage {
         let facts: [(String, String?)] = [
             ("Job", Printable.text(job["id"]?.string ?? "?") + (kind == "email" ? "" : " (\(Printable.text(kind)))")),
             ("State", job["state"]?.string.map(screen.state)),
+            ("Queue", job["queue"]?.string.flatMap { $0 == "default" ? nil : Printable.text($0) }),
+            ("Tags", Self.tags(job["tags"]?.array ?? [])),
+            ("Key", reply["idempotency_key"]?.string.map(Printable.text)),
             ("Ref", job["ref"]?.string.map(Printable.text)),
             ("From", job["from"]?.string.map(Printable.text)),
             ("To", Self.recipients(job["to"]?.array ?? [])),
@@ -42,6 +45,10 @@ struct JobPage {
         }
     }
 
+    private static func tags(_ tags: [JSONValue]) -> String? {
+        tags.isEmpty ? nil : tags.compactMap(\.string).map(Printable.text).joined(separator: ", ")
+    }
+
     private static func recipients(_ to: [JSONValue]) -> String? {
         let names = to.compactMap(\.string).map(Printable.text)
         return names.isEmpty ? nil : names.joined(separator: ",\n           ")
@@ -51,8 +58,14 @@ struct JobPage {
         if let accepted = job["accepted_at"]?.string {
             try screen.line("\(screen.moment(accepted))  accepted\(submitter)")
         }
-        for (index, attempt) in (reply["history"]?.array ?? []).enumerated() {
-            try show(attempt, number: index + 1, on: &screen)
+        var attempts = 0
+        for entry in reply["history"]?.array ?? [] {
+            if entry["relay"] != nil {
+                attempts += 1
+                try show(entry, number: attempts, on: &screen)
+            } else {
+                try showNote(entry, on: &screen)
+            }
         }
         if let finished = reply["finished_at"]?.string {
             try screen.line("\(screen.moment(finished))  \(screen.state(job["state"]?.string ?? "finished"))")
@@ -67,6 +80,15 @@ struct JobPage {
         guard let user = job["uid"]?.int else { return "" }
         guard let app = job["app"]?.string, app != App.otherName else { return " from uid \(user)" }
         return " from app \(Printable.text(app)) (uid \(user))"
+    }
+
+    /// `2026-11-23T14:00:27.240Z (0.6s ago)  held by uid 0`
+    private func showNote(_ note: JSONValue, on screen: inout Screen) throws(Failure) {
+        let event = note["event"]?.string ?? "?"
+        var text = event == "crashed" ? "maild died with the job in hand" : Printable.text(event)
+        if let uid = note["by"]?.int { text += " by uid \(uid)" }
+        if let report = note["report"]?.string { text += " to the sender by \(Printable.text(report))" }
+        try screen.line("\(screen.moment(note["at"]?.string ?? "?"))  \(text)")
     }
 
     private func show(_ attempt: JSONValue, number: Int, on screen: inout Screen) throws(Failure) {

@@ -16,6 +16,10 @@ package enum ControlError {
             return Failure(.configuration, "the old configuration stays: \(detail("message"))")
         case "\(ControlInterface.name).SpoolFailed":
             return Failure(.inputOutput, "maild's spool: \(detail("message"))")
+        case "\(ControlInterface.name).TooManyWatchers":
+            return Failure(.tryAgain, "too many watch already")
+        case ServiceError.invalidParameter("").name where noun(detail("parameter")) != nil:
+            return Failure(.usage, "maild has no such \(noun(detail("parameter")) ?? "")")
         case ServiceError.invalidParameter("").name:
             return Failure(.usage, "maild does not take this \(detail("parameter"))")
         case ServiceError.permissionDenied.name:
@@ -24,6 +28,15 @@ package enum ControlError {
         default:
             let shown = Printable.text("\(name) \(CellWidth.cut(parameters.text, to: 200))")
             return Failure(.protocolError, "maild answered \(shown): are maild and mailctl of one version?")
+        }
+    }
+
+    /// What a name stands for that maild does not know.
+    private static func noun(_ parameter: String) -> String? {
+        switch parameter {
+        case "queue", "filter.queue": "queue"
+        case "filter.kind": "kind of job"
+        default: nil
         }
     }
 }

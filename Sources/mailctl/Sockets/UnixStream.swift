@@ -108,9 +108,10 @@ struct UnixStream: ~Copyable {
     /// Says that nothing more will be written; answers still arrive.
     func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
-    /// False where nothing happened in `seconds`.
-    func wait(for events: Int32, seconds: Double) -> Bool {
+    /// False where nothing happened in `seconds`; nil waits however long it takes.
+    func wait(for events: Int32, seconds: Double?) -> Bool {
         var interest = pollfd(fd: descriptor, events: Int16(events), revents: 0)
-        return poll(&interest, 1, Int32(seconds * 1000)) != 0
+        let milliseconds = seconds.map { min(max(0, $0) * 1000 + 0.5, Double(Int32.max)) }
+        return poll(&interest, 1, milliseconds.map { Int32($0) } ?? -1) != 0
     }
 }
