@@ -164,6 +164,12 @@ extension Events {
             if !relay.isEmpty { event.relay = relay }
         }
     }
+
+    /// By its name and never by a number; nothing where no app is configured.
+    private func addApp(of user: UInt32?, to line: inout JournalLine) {
+        guard let user, !apps.isEmpty else { return }
+        line.field("APP", apps.name(of: user))
+    }
 }
 
 /// A job that came in, for those who watch.
@@ -177,11 +183,5 @@ package struct AcceptedJob: Sendable {
         self.id = id
         self.queue = queue
         self.state = state
-    }
-
-    /// By its name and never by a number; nothing where no app is configured.
-    private func addApp(of user: UInt32?, to line: inout JournalLine) {
-        guard let user, !apps.isEmpty else { return }
-        line.field("APP", apps.name(of: user))
     }
 }
