@@ -19,7 +19,7 @@ extension Shop {
         let reports = Watched<[Result<ChangeReport, SpoolError>]>([])
         dispatcher.loop.execute { [dispatcher] in
             for (change, ids) in orders {
-                dispatcher.change(change, ids, history: []) { report in reports.change { $0.append(report) } }
+                dispatcher.change(change, ids, by: 0) { report in reports.change { $0.append(report) } }
             }
         }
         return reports

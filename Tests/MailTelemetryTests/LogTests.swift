@@ -88,7 +88,7 @@ import Testing
         let stage = Stage()
         stage.events.showsAddresses = false
         stage.events.settled(
-            job: Self.job, kind: 0, state: .failed, attempts: 1, endToEndSeconds: 1,
+            job: Self.job, kind: 0, queue: 0, state: .failed, attempts: 1, endToEndSeconds: 1,
             verdicts: [("ann@example.com", .rejected(Reply(550, "5.1.1", "<ann@example.com>: no such user")))],
             relay: "main")
         #expect(
