@@ -78,7 +78,7 @@ def test_large_messages_that_waited_through_a_restart_arrive_whole(maild):
         assert "job" in answers[0]
     with one.submission() as client:
         client.socket.settimeout(LONG)
-        client.socket.sendall(large_line(b"later")[:-2] + b',"delay":0.01}\n')
+        client.socket.sendall(bytes(large_line(b"later")[:-2]) + b',"delay":0.01}\n')
         assert "job" in client.answer()
     one.restart()
     one.control.call("Resume")
