@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -21,49 +20,48 @@ static void close_both(int ends[2]) {
   close(ends[1]);
 }
 
-// 0 or an errno.
-static int prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, int input, int output,
-                   const char *directory) {
-  sigset_t none, all;
-  int error;
+// In the child, before the program: returns only where it cannot be started, with an errno. It shares our memory, so it
+// calls nothing that is not safe in a signal's handler.
+static int become(const char *path, char *const arguments[], char *const environment[], const char *directory,
+                  int input, int output) {
+  struct sigaction usual = {.sa_handler = SIG_DFL};
+  struct rlimit limit;
+  sigset_t none;
+  for (int signal = 1; signal < NSIG; signal++) sigaction(signal, &usual, NULL);
+  // Where it may not be lowered it stays as it is.
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > FILES_SOFT) {
+    limit.rlim_cur = FILES_SOFT;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  if (setpgid(0, 0) || chdir(directory)) return errno;
+  // dup2 clears the copies' close-on-exec; the range is for descriptors that others opened without it.
+  if (dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0) return errno;
+  if (close_range(3, ~0U, 0)) return errno;
   sigemptyset(&none);
-  sigfillset(&all);
-  // dup2 clears the copies' close-on-exec; closefrom is for descriptors that others opened without it.
-  if ((error = posix_spawn_file_actions_adddup2(actions, input, 0)) ||
-      (error = posix_spawn_file_actions_adddup2(actions, output, 1)) ||
-      (error = posix_spawn_file_actions_adddup2(actions, output, 2)) ||
-      (error = posix_spawn_file_actions_addclosefrom_np(actions, 3)) ||
-      (error = posix_spawn_file_actions_addchdir_np(actions, directory)) ||
-      (error = posix_spawnattr_setpgroup(attributes, 0)) ||
-      (error = posix_spawnattr_setsigmask(attributes, &none)) ||
-      (error = posix_spawnattr_setsigdefault(attributes, &all)))
-    return error;
-  return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  execve(path, arguments, environment);
+  return errno;
 }
 
+// vfork(2), as posix_spawn(3) itself has it: we wait until the child is the program. posix_spawn knows no limits, and
+// one that is set from here comes too late for a program that is quick.
 static int spawn(const char *path, char *const arguments[], char *const environment[], const char *directory,
                  int input, int output, pid_t *pid) {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  int error = posix_spawn_file_actions_init(&actions);
-  if (error) return error;
-  error = posix_spawnattr_init(&attributes);
-  if (!error) {
-    error = prepare(&actions, &attributes, input, output, directory);
-    if (!error) error = posix_spawn(pid, path, &actions, &attributes, arguments, environment);
-    posix_spawnattr_destroy(&attributes);
+  volatile int failure = 0;
+  sigset_t all, before;
+  sigfillset(&all);
+  // No handler of ours may run in the child.
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pid_t child = vfork();
+  if (child == 0) {
+    failure = become(path, arguments, environment, directory, input, output);
+    _exit(127);
   }
-  posix_spawn_file_actions_destroy(&actions);
+  int error = child < 0 ? errno : failure;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (child > 0 && error) waitpid(child, NULL, 0);
+  *pid = child;
   return error;
-}
-
-// Where we may not set it (a program of another user's), it stays as it is.
-static void lower_limit(pid_t pid) {
-  struct rlimit limit;
-  if (prlimit(pid, RLIMIT_NOFILE, NULL, &limit) == 0 && limit.rlim_cur > FILES_SOFT) {
-    limit.rlim_cur = FILES_SOFT;
-    prlimit(pid, RLIMIT_NOFILE, &limit, NULL);
-  }
 }
 
 int process_start(const char *path, char *const arguments[], char *const environment[], const char *directory,
@@ -79,7 +77,6 @@ int process_start(const char *path, char *const arguments[], char *const environ
   close(input[0]);
   close(output[1]);
   if (!error) {
-    lower_limit(process->pid);
     process->ended = pidfd_open(process->pid, 0);
     if (process->ended < 0) {
       error = errno;

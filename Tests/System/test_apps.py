@@ -6,6 +6,7 @@ import re
 
 import pytest
 from control import ControlError
+from waiting import until
 from submission import job, line
 from users import BULK, GUEST, SHOP, pour, submission_of
 
@@ -73,7 +74,9 @@ def test_who_submitted_is_told_by_the_apps_name_everywhere_and_never_by_a_number
     one.control.call("Resume")
     for name, answer in answers.items():
         one.wait_for_state(answer["job"], "delivered")
-        assert re.search(rf"{answer['job']} delivered.* app={name}\b", one.log())
+        line = rf"{answer['job']} delivered.* app={name}\b"
+        # The log is written by a thread of its own.
+        until(lambda: re.search(line, one.log()), line)
     assert "app" in one.mailctl("status").stdout.lower()
     assert f"from app shop (uid {SHOP})" in one.mailctl("show", answers["shop"]["job"]).stdout
 
