@@ -6,9 +6,9 @@ import re
 
 import pytest
 from control import ControlError
-from waiting import until
 from submission import job, line
 from users import BULK, GUEST, SHOP, pour, submission_of
+from waiting import until
 
 MAILERS = 30001
 """A group that no system gives by itself."""

@@ -152,6 +152,6 @@ def test_the_installed_configuration_shows_every_table_and_every_plain_key():
     for table, names in keys().items():
         table = table.removesuffix(".NAME")
         assert not table or re.search(rf"\[{table}[\].]", text), f"packaging/maild.toml does not show [{table}]"
-        if table not in ("relay", "queue", "route", "dkim", "webhook", "exec"):
+        if table not in ("relay", "queue", "app", "route", "dkim", "webhook", "exec"):
             missing = [key for key in names if not re.search(rf"^#\s*{key} = ", text, re.MULTILINE)]
             assert not missing, f"packaging/maild.toml does not show [{table}] {missing}"

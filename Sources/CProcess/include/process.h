@@ -1,8 +1,8 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
-// What Swift cannot do itself, vfork(2), and what its Glibc module lacks, pipe2(2), close_range(2) and pidfd_open(2): all
-// of it is needed to start a program without racing a fork in another thread.
+// What Swift cannot do itself, vfork(2), and what its Glibc module lacks, pipe2(2), close_range(2) and pidfd_open(2):
+// all of it is needed to start a program without racing a fork in another thread.
 #ifndef MAILD_PROCESS_H
 #define MAILD_PROCESS_H
 
