@@ -1,7 +1,6 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
-import MailJob
 import MailWire
 import NIOCore
 
@@ -15,7 +14,7 @@ final class ControlSession: ChannelDuplexHandler {
 
     private let methods: ControlMethods
     private let caller: Operator
-    private var framer = Framer.varlink(bytesMax: ControlSession.callBytesMax)
+    private var framer = Framer.varlink()
     private var waiting: [VarlinkCall] = []
     private var isAnswering = false
     /// Who sends several replies waits for room.
@@ -27,9 +26,6 @@ final class ControlSession: ChannelDuplexHandler {
 
     /// Calls that wait; past it the connection is not read.
     private static let waitingMax = 32
-
-    /// A chunk of an import, with a line of the longest kind in it.
-    private static let callBytesMax = 3 * Limits.lineBytesMax
 
     init(_ methods: ControlMethods, caller: Operator) {
         self.methods = methods

@@ -126,7 +126,8 @@ def test_list_for_people(mailctl, maild):
     assert heading.split() == ["ID", "STATE", "AGE", "TRIES", "FROM", "TO", "LAST", "REPLY"]
     assert re.fullmatch(
         rf"{JOB}  scheduled +\S+ +1  app@example\.org  ann@example\.com \+1  451 4\.7\.1 Greylisted", row)
-    assert maild.calls[0]["parameters"] == {"limit": 100, "state": "scheduled", "after": JOB}
+    assert maild.calls[0]["parameters"] == {
+        "limit": 100, "filter": {"states": ["scheduled"]}, "after": JOB}
 
 
 def test_list_says_when_more_follow(mailctl, maild):
