@@ -21,6 +21,7 @@ extension UnitFailure {
             failure.exitCode = Environment.value("MONITOR_EXIT_CODE") ?? ""
             failure.exitStatus = Environment.value("MONITOR_EXIT_STATUS") ?? ""
             failure.invocation = Environment.value("MONITOR_INVOCATION_ID") ?? ""
+            usleep(journalLagMicroseconds)
         } else {
             failure.result = state["Result"] == "success" ? "" : state["Result"]
             failure.exitCode = exitCode(state["ExecMainCode"])
@@ -30,6 +31,10 @@ extension UnitFailure {
         failure.lines = journal(unit, failure.invocation, count)
         return failure
     }
+
+    /// The journal reads what a program printed and what systemd says of it from two sockets, in no order: the last
+    /// words of a program that died at once can be late, and only root may ask it to catch up (`journalctl --sync`).
+    private static let journalLagMicroseconds: UInt32 = 500_000
 
     /// waitid(2): CLD_EXITED, CLD_KILLED, CLD_DUMPED.
     private static func exitCode(_ number: String) -> String {
