@@ -5,12 +5,6 @@ import ArgumentParser
 import MailJob
 import MailWire
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 struct Wait: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Wait until jobs have come to their end.",
@@ -52,6 +46,10 @@ struct Wait: ParsableCommand {
 private struct PatientWait: ~Copyable {
     private(set) var waiting: Set<String> = []
     private var ends: [String: Sysexit] = [:]
+    /// Whose end may have come, though the last look did not find it.
+    private var suspects: Set<String> = []
+    /// Until the suspects are looked at again, in seconds.
+    private var pause = PatientWait.pauseMin
     private var events: ControlClient
     private var looks: ControlClient
     private var screen = Screen()
@@ -79,13 +77,30 @@ private struct PatientWait: ~Copyable {
         return statuses.first { $0 != .done }
     }
 
+    /// An event is told up to a commit before the disk knows, and of what was missed nobody tells: such jobs are looked
+    /// at again, ever more seldom, until their end is written.
     mutating func proceed(within seconds: Double?) throws(Failure) {
-        guard let reply = try events.next(within: seconds) else { return }
+        let patience = suspects.isEmpty ? seconds : min(pause, seconds ?? pause)
+        if let reply = try events.next(within: patience) {
+            suspect(reply)
+        } else {
+            pause = min(2 * pause, Self.pauseMax)
+        }
+        for id in suspects where try look(at: id) { suspects.remove(id) }
+    }
+
+    private mutating func suspect(_ reply: JSONValue) {
         var touched = Set((reply["events"]?.array ?? []).filter(Self.isEnd).compactMap { $0["job"]?.string })
         // What was missed may have been anybody's end.
         if reply["missed"]?.int ?? 0 > 0 { touched.formUnion(waiting) }
-        for id in touched.intersection(waiting) { try lookUntilWritten(id) }
+        touched.formIntersection(waiting)
+        if !touched.isEmpty { pause = Self.pauseMin }
+        suspects.formUnion(touched)
     }
+
+    /// Seconds.
+    private static let pauseMin = 0.01
+    private static let pauseMax = 1.0
 
     private static func isEnd(_ event: JSONValue) -> Bool {
         let name = event["event"]?.string ?? ""
@@ -95,17 +110,6 @@ private struct PatientWait: ~Copyable {
     private static let ends: [String: Sysexit] = [
         "delivered": .done, "failed": .rejectedRecipient, "expired": .notReached, "cancelled": .cancelled,
     ]
-
-    /// An event is told up to a commit before the disk knows.
-    private mutating func lookUntilWritten(_ id: String) throws(Failure) {
-        for _ in 0..<Self.looksMax {
-            if try look(at: id) { return }
-            usleep(Self.pauseMicroseconds)
-        }
-    }
-
-    private static let looksMax = 500
-    private static let pauseMicroseconds: UInt32 = 10_000
 
     /// True where the job has come to its end.
     /// - Parameter isKnown: it was there before; if it is not now, it was purged.
