@@ -19,7 +19,7 @@ class FakeMaild:
 
     answer: bytes without a newline for (number, line), counted from 1 on each connection; None closes the
     connection at once. replies: method without its interface -> parameters, or a function from the call's
-    parameters to a whole reply.
+    parameters to a whole reply, or to a list of them.
     """
 
     def __init__(self, directory):
@@ -95,7 +95,8 @@ class FakeMaild:
                     reply = self._reply(json.loads(message))
                     if reply is None:
                         return
-                    connection.sendall(json.dumps(reply).encode() + b"\0")
+                    for each in reply if isinstance(reply, list) else [reply]:
+                        connection.sendall(json.dumps(each).encode() + b"\0")
 
     def _reply(self, call):
         self.calls.append(call)

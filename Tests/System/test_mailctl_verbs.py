@@ -176,3 +176,21 @@ def test_version_with_and_without_a_daemon(mailctl, maild):
     away = mailctl("version", "--control-socket", "/nowhere.sock")
     assert away.returncode == 0
     assert b"maild   not reached: no maild at /nowhere.sock" in away.stdout
+
+
+def test_wait_looks_at_all_in_turn_until_each_end_is_written(mailctl, maild):
+    ids = [job_id(n) for n in (1, 2, 3)]
+    looks = dict.fromkeys(ids, 0)
+
+    def show(parameters):
+        looks[parameters["id"]] += 1
+        # One look each before the events; no end is written before all were looked at twice after them.
+        state = "delivered" if min(looks.values()) >= 3 else "running"
+        return {"parameters": {"job": {"id": parameters["id"], "state": state}}}
+
+    maild.replies["Show"] = show
+    maild.replies["Watch"] = lambda _: [
+        {"parameters": {"events": [], "missed": missed}, "continues": True} for missed in (0, 4)]
+    result = mailctl("wait", "--timeout", "30", *ids)
+    assert result.returncode == 0, result.stderr
+    assert sorted(result.stdout.decode().split("\n")[:-1]) == [f"{each} delivered" for each in ids]
