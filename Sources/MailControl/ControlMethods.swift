@@ -72,10 +72,13 @@ struct ControlMethods: Sendable {
 
     private func scale(_ call: VarlinkCall, _ answer: Answer) throws(ServiceError) {
         let count = try Parameters(call, known: ["workers"]).integer("workers", in: 0...Limits.workersMax)
-        let dispatcher = subject.dispatcher
+        let (dispatcher, spool) = (subject.dispatcher, subject.spool)
         dispatcher.loop.execute {
             let previous = dispatcher.scale(to: count)
-            answer(VarlinkReply(["workers": JSONValue(dispatcher.report.target), "previous": JSONValue(previous)]))
+            let reply = VarlinkReply([
+                "workers": JSONValue(dispatcher.report.target), "previous": JSONValue(previous),
+            ])
+            spool.kept { answer(Self.reply(reply, unless: $0)) }
         }
     }
 

@@ -37,7 +37,7 @@ extension ControlMethods {
         let name = try parameters.optionalString("queue")
         let number = name.flatMap { subject.spool.queues[$0] }
         if name != nil, number == nil { throw parameters.invalid("queue") }
-        let dispatcher = subject.dispatcher
+        let (dispatcher, spool) = (subject.dispatcher, subject.spool)
         dispatcher.loop.execute {
             let before =
                 if let name, let number {
@@ -45,8 +45,15 @@ extension ControlMethods {
                 } else {
                     dispatcher.pause(paused)
                 }
-            answer(VarlinkReply(["paused": .bool(paused), "was_paused": .bool(before)]))
+            let reply = VarlinkReply(["paused": .bool(paused), "was_paused": .bool(before)])
+            spool.kept { answer(Self.reply(reply, unless: $0)) }
         }
+    }
+
+    /// What took effect and would be forgotten by a restart is no success.
+    static func reply(_ reply: VarlinkReply, unless error: SpoolError?) -> VarlinkReply {
+        guard let error else { return reply }
+        return failed("SpoolFailed", "it is in effect, but a restart would forget it: \(error.message)")
     }
 
     func drain(_ call: VarlinkCall, _ answer: Answer) throws(ServiceError) {

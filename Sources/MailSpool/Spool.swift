@@ -48,6 +48,7 @@ package final class Spool: Sendable {
         var chunks: [Chunk] = []
         var settlements: [Settlement] = []
         var settings: [(name: String, value: String?)] = []
+        var keptAnswers: [@Sendable (SpoolError?) -> Void] = []
         var beats: [@Sendable () -> Void] = []
         var changes: [Change] = []
         var definitions: [Definition] = []
@@ -104,6 +105,12 @@ package final class Spool: Sendable {
     package func settle(_ settlements: [Settlement]) { requests.put { $0.settlements += settlements } }
 
     package func set(_ name: String, to value: String?) { requests.put { $0.settings.append((name, value)) } }
+
+    /// `done` on the writer's thread once what was set before is on disk; with the error, where the disk refuses it: it
+    /// is tried again for as long.
+    package func kept(_ done: @escaping @Sendable (SpoolError?) -> Void) {
+        requests.put { $0.keptAnswers.append(done) }
+    }
 
     /// An operator's verb, in a transaction of its own; `done` on the writer's thread, after it was told to the
     /// listener. None of the jobs may be in a worker's hands, nor come there before `done`.

@@ -19,6 +19,8 @@ final class SpoolWriter {
     private var unsettled: [Settlement] = []
     private var unset: [(name: String, value: String?)] = []
     private var isWritable = true
+    /// Of the last commit that failed.
+    private var refusal: SpoolError?
     private var pruneAt: Double
     /// Keys of jobs that have ended wait to be forgotten; unknown at the start.
     private var hasKeys = true
@@ -47,6 +49,7 @@ final class SpoolWriter {
         while true {
             let requests = take()
             write()
+            for done in requests.keptAnswers { done(unset.isEmpty ? nil : refusal) }
             serve(requests)
             for beat in requests.beats { beat() }
             pruneIfDue()
@@ -150,6 +153,7 @@ final class SpoolWriter {
 
     private func failed(_ chunks: [Chunk], _ error: SpoolError) {
         isWritable = false
+        refusal = error
         spool.publish(tally, isWritable: false)
         observer.spoolFailed(error)
         for chunk in chunks {

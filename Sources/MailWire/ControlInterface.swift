@@ -232,7 +232,8 @@ package enum ControlInterface {
         error NoSuchRelay (relay: string)
         error ReloadFailed (message: string)
         error TooManyWatchers (limit: int)
-        # The spool could not answer; message says why.
+        # The spool could not answer, or not keep what Scale, Pause or Resume changed (which is in effect, and tried again);
+        # message says why.
         error SpoolFailed (message: string)
 
         """

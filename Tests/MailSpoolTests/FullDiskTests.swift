@@ -94,6 +94,26 @@ struct FullDiskTests {
         }
     }
 
+    @Test("what was set is told kept after its commit, or refused with it", arguments: Shelf.Kind.allCases)
+    func facts(_ kind: Shelf.Kind) async throws {
+        let disk = MoodyDisk()
+        let stage = try Stage(kind) { keeping in
+            TrickKeeping(keeping) { batch throws(SpoolError) in try disk.before(batch) }
+        }
+        func set(_ value: String?) async -> SpoolError? {
+            stage.spool.set("paused", to: value)
+            return await withCheckedContinuation { done in stage.spool.kept { done.resume(returning: $0) } }
+        }
+        #expect(await set("yes") == nil)
+        disk.refuse { _, _ in true }
+        #expect(await set(nil) == MoodyDisk.error)
+        #expect(await set(nil) == MoodyDisk.error, "the second time too: what was refused is tried again with it")
+        disk.refuse { _, _ in false }
+        #expect(await set("no") == nil)
+        try stage.reopen()
+        #expect(stage.spool.opened.settings["paused"] == "no")
+    }
+
     @Test("ends are written though every new job fails", arguments: Shelf.Kind.allCases)
     func endsFirst(_ kind: Shelf.Kind) async throws {
         let disk = MoodyDisk()
