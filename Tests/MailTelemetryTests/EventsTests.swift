@@ -53,7 +53,8 @@ import Testing
                 #expect(samples["maild_job_attempts_total{type=\"\(kind)\",result=\"\(result)\"}"] == 0)
             }
             for outcome in ["delivered", "failed", "expired", "cancelled"] {
-                #expect(samples["maild_jobs_completed_total{queue=\"default\",type=\"\(kind)\",outcome=\"\(outcome)\"}"] == 0)
+                let labels = "queue=\"default\",type=\"\(kind)\",outcome=\"\(outcome)\""
+                #expect(samples["maild_jobs_completed_total{\(labels)}"] == 0)
             }
         }
         for stage in ["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "body", "quit"] {

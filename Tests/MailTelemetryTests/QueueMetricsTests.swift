@@ -21,8 +21,8 @@ import Testing
         stage.events.know(queues: ["default": 0, "bulk": 1], configured: ["bulk"])
         let samples = stage.samples
         for queue in ["default", "bulk"] {
-            for name in ["maild_queue_wait_seconds_count", "maild_queue_oldest_ready_age_seconds", "maild_queue_paused"] {
-                #expect(samples["\(name){queue=\"\(queue)\"}"] == 0)
+            for name in ["wait_seconds_count", "oldest_ready_age_seconds", "paused"] {
+                #expect(samples["maild_queue_\(name){queue=\"\(queue)\"}"] == 0)
             }
             for state in ["ready", "scheduled", "running", "held", "failed"] {
                 #expect(samples["maild_jobs{queue=\"\(queue)\",type=\"email\",state=\"\(state)\"}"] == 0)
