@@ -32,6 +32,8 @@ final class JobMetrics: Sendable {
     let queueWait: Histogram
     let recovered: Counter
     let crashed: Counter
+    /// By kind.
+    let reported: [Counter]
     /// By what operators did.
     let operated: [WatchedEvent.Name: Counter]
     private let states: [Gauge]
@@ -74,6 +76,10 @@ final class JobMetrics: Sendable {
         let putOffFamily = registry.counters(
             "maild_jobs_put_off_total", "Times a job was put off untried, because no relay took its mail.",
             labels: ["type"])
+        let reportedFamily = registry.counters(
+            "maild_jobs_reported_total", "Jobs of whose failure the sender is told, by a job of its own.",
+            labels: ["type"])
+        reported = kinds.map { reportedFamily.with($0) }
         putOff = kinds.map { putOffFamily.with($0) }
         accepted = kinds.map { acceptedFamily.with($0) }
         deduplicated = kinds.map { deduplicatedFamily.with($0) }

@@ -88,6 +88,7 @@ struct JobPage {
         var text = event == "crashed" ? "maild died with the job in hand" : Printable.text(event)
         if let uid = note["by"]?.int { text += " by uid \(uid)" }
         if let report = note["report"]?.string { text += " to the sender by \(Printable.text(report))" }
+        if let failed = note["failed"]?.string { text += " to the sender the failure of \(Printable.text(failed))" }
         try screen.line("\(screen.moment(note["at"]?.string ?? "?"))  \(text)")
     }
 
