@@ -89,7 +89,9 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("MailJobTests", ["MailJob"]),
         tests("MailWireTests", ["MailJob", "MailWire"]),
-        tests("MailMessageTests", ["MailJob", "MailMessage", crypto, cryptoExtras], exclude: ["judge.py", "report_judge.py"]),
+        tests(
+            "MailMessageTests", ["MailJob", "MailMessage", crypto, cryptoExtras],
+            exclude: ["judge.py", "report_judge.py"]),
         tests("MailSpoolTests", ["MailJob", "MailSpool", "CSQLite", nioCore]),
         tests("ExpositionTests", ["Exposition"]),
         tests("SystemdTests", ["Systemd"]),

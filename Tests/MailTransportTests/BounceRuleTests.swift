@@ -63,7 +63,9 @@ struct BounceRuleTests {
         (#","envelope":{"from":""}"#, true, false), (#","envelope":{"from":"b@example.org"}"#, true, true),
     ]
 
-    @Test("RFC 3461 §4.1, RFC 5321 §6.1: who asks is told, but for NOTIFY without FAILURE and the null sender", arguments: rules)
+    @Test(
+        "RFC 3461 §4.1, RFC 5321 §6.1: who asks is told, but for NOTIFY without FAILURE and the null sender",
+        arguments: rules)
     func rule(more: String, byDefault: Bool, isDue: Bool) async throws {
         var rule = BounceRule()
         rule.isWanted = byDefault
@@ -77,11 +79,15 @@ struct BounceRuleTests {
     @Test("it goes to the envelope's sender, in the mail's queue, and names whoever got nothing")
     func gathers() async throws {
         let attempts = [
-            #"{"at":1,"ms":1,"relay":"r","peer":"192.0.2.1:25","fates":[{"to":"a@example.com","verdict":"delivered","code":250},{"to":"b@example.com","verdict":"deferred","code":451,"enhanced":"4.7.1","text":"later"}]}"#,
-            #"{"at":5000,"ms":1,"relay":"r","peer":"[2001:db8::1]:25","fates":[{"to":"b@example.com","verdict":"rejected","code":550,"enhanced":"5.1.1","text":"gone"}]}"#,
+            #"{"at":1,"ms":1,"relay":"r","peer":"192.0.2.1:25","fates":["#
+                + #"{"to":"a@example.com","verdict":"delivered","code":250},"#
+                + #"{"to":"b@example.com","verdict":"deferred","code":451,"enhanced":"4.7.1","text":"later"}]}"#,
+            #"{"at":5000,"ms":1,"relay":"r","peer":"[2001:db8::1]:25","fates":["#
+                + #"{"to":"b@example.com","verdict":"rejected","code":550,"enhanced":"5.1.1","text":"gone"}]}"#,
         ]
         let line = Self.line(
-            #","bounce":true,"envelope":{"from":"list+1@example.org","to":["a@example.com","b@example.com"]},"queue":"bulk","dsn":{"envid":"e 1","notify":["failure"]}"#)
+            #","bounce":true,"queue":"bulk","dsn":{"envid":"e 1","notify":["failure"]},"#
+                + #""envelope":{"from":"list+1@example.org","to":["a@example.com","b@example.com"]}"#)
         let report = try #require(
             await ask(line, fates: [.delivered, .rejected], attempts: attempts).report)
         #expect(report.envelopeTo == ["list+1@example.org"] && report.queue == "bulk")
@@ -131,7 +137,9 @@ struct BounceRuleTests {
     @Test("a large mail comes back by its header")
     func large() async throws {
         let text = String(repeating: "line of a long text\\n", count: 40_000)
-        let line = #"{"from":"a@example.org","to":"b@example.com","bounce":true,"dsn":{"ret":"full"},"content":"\#(text)"}"#
+        let line =
+            #"{"from":"a@example.org","to":"b@example.com","bounce":true,"dsn":{"ret":"full"},"#
+            + #""content":"\#(text)"}"#
         let report = try #require(await ask(line).report)
         #expect((report.raw?.count ?? 0) < 4096)
     }

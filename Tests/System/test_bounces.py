@@ -1,6 +1,7 @@
 # maild, the mail-job daemon
 # SPDX-License-Identifier: Apache-2.0
-"""Bounce messages (RFC 3464): a failure is told to the envelope's sender, by a job of its own, once."""
+"""Bounce messages (RFC 3464): a failure is told to the envelope's sender, by a job of its own, once; never one that has
+none (RFC 5321 §6.1)."""
 
 import datetime
 import re

@@ -92,8 +92,8 @@ package enum Answer: Equatable {
             status: retryable ? .tryAgain : status, retryAfter: answer["retry_after"]?.int)
     }
 
-    /// `0G2Q5X7J1C0A4 ready order-17`, without the ref where there is none; nil for an error. Where the outcome is known
-    /// a line follows for each recipient: `    rejected   b@example.com  550 5.1.1 no such user`.
+    /// `0G2Q5X7J1C0A4 ready order-17`, without the ref where there is none; nil for an error. Where the outcome is
+    /// known a line follows for each recipient: `    rejected   b@example.com  550 5.1.1 no such user`.
     package var text: String? {
         switch self {
         case .refused: return nil
