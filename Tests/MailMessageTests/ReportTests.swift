@@ -170,13 +170,16 @@ struct ReportTests {
         let directory = try TemporaryDirectory()
         let variants: [(String, (inout DeliveryReport) -> Void)] = [
             ("plain", { _ in }), ("whole", { $0.returnsAll = true }),
-            ("several", { report in
-                report.recipients = (1...200).map { number in
-                    DeliveryReport.Recipient(
-                        address: "r\(number)@example.com",
-                        reply: Reply(550, "5.7.1", String(repeating: "long words ", count: 60)))
+            (
+                "several",
+                { report in
+                    report.recipients = (1...200).map { number in
+                        DeliveryReport.Recipient(
+                            address: "r\(number)@example.com",
+                            reply: Reply(550, "5.7.1", String(repeating: "long words ", count: 60)))
+                    }
                 }
-            }),
+            ),
             ("never", { $0.recipients[0] = .init(address: "a@example.com") }),
             ("words", { $0.recipients[0].reply = Reply(550, "5.1.1", "nö \(String(repeating: "ü", count: 400))") }),
             ("endless", { $0.recipients[0].reply = Reply(550, "5.1.1", String(repeating: "x", count: 4000)) }),
