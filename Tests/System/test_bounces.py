@@ -70,7 +70,8 @@ def test_the_sender_is_told_once_of_all_who_got_nothing(maild, judge):
     assert note(told["history"], "reports")["failed"] == failed and told["job"]["state"] == "delivered"
     assert message.message_id == f"<{report}@client.example>"
     assert f"reported to the sender by {report}" in one.mailctl("show", failed).stdout
-    assert f"reports to the sender the failure of {failed}" in one.mailctl("show", report).stdout
+    shown = one.mailctl("show", report).stdout
+    assert f"reports to the sender the failure of {failed}" in shown and re.search(r"^From +<>$", shown, re.MULTILINE)
     assert f"{failed} is reported to its sender by {report}" in one.log()
     assert metric(one, "maild_jobs_reported_total") == 1
     assert server.faults == []

@@ -29,7 +29,7 @@ struct JobPage {
             ("Tags", Self.tags(job["tags"]?.array ?? [])),
             ("Key", reply["idempotency_key"]?.string.map(Printable.text)),
             ("Ref", job["ref"]?.string.map(Printable.text)),
-            ("From", job["from"]?.string.map(Printable.text)),
+            ("From", job["from"]?.string.map { Printable.text(Self.path($0)) }),
             ("To", Self.recipients(job["to"]?.array ?? [])),
             ("Subject", reply["subject"]?.string.map(Printable.text)),
             // A finished job's body is gone.
@@ -81,6 +81,9 @@ struct JobPage {
         guard let app = job["app"]?.string, app != App.otherName else { return " from uid \(user)" }
         return " from app \(Printable.text(app)) (uid \(user))"
     }
+
+    /// RFC 5321 §4.5.5: the null sender, as a bounce has it, is written so.
+    static func path(_ sender: String) -> String { sender.isEmpty ? "<>" : sender }
 
     /// `2026-11-23T14:00:27.240Z (0.6s ago)  held by uid 0`
     private func showNote(_ note: JSONValue, on screen: inout Screen) throws(Failure) {
