@@ -89,7 +89,9 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("MailJobTests", ["MailJob"]),
         tests("MailWireTests", ["MailJob", "MailWire"]),
-        tests("MailMessageTests", ["MailJob", "MailMessage", crypto, cryptoExtras], exclude: ["judge.py"]),
+        tests(
+            "MailMessageTests", ["MailJob", "MailMessage", crypto, cryptoExtras],
+            exclude: ["judge.py", "report_judge.py"]),
         tests("MailSpoolTests", ["MailJob", "MailSpool", "CSQLite", nioCore]),
         tests("ExpositionTests", ["Exposition"]),
         tests("SystemdTests", ["Systemd"]),
@@ -109,8 +111,8 @@ let package = Package(
         tests(
             "MailDispatchTests",
             [
-                "TestSupport", "MailJob", "MailSpool", "MailTransport", "MailTelemetry", "Systemd", "MailDispatch",
-                nioCore, nioPosix,
+                "TestSupport", "MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", "Systemd",
+                "MailDispatch", nioCore, nioPosix,
             ]),
         tests(
             "MailIntakeTests",

@@ -139,6 +139,7 @@ extension ControlMethods {
             var object: JSONObject = ["at": .string(note.at.rfc3339), "event": .string(note.event)]
             if let uid = note.by { object["by"] = JSONValue(Int(uid)) }
             if let report = note.report { object["report"] = .string(report) }
+            if let failed = note.failed { object["failed"] = .string(failed) }
             return .object(object)
         }
     }

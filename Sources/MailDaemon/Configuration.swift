@@ -35,6 +35,7 @@ package struct Configuration: Equatable, Sendable {
     package var queues: [QueueSettings] = []
     /// In the order of their names.
     package var apps: [App] = []
+    package var bounces = BounceRule()
     /// In the order of the file.
     package var dkim: [DKIMSettings] = []
     /// nil: there is no such kind of job.

@@ -50,7 +50,7 @@ extension Configuration {
             ("dns.dnssec", dns.validation.rawValue),
             ("dns.trust_anchor", dns.trustAnchor ?? ""),
         ]
-        entries += queues.flatMap(\.entries) + apps.flatMap(\.entries)
+        entries += bounces.entries + queues.flatMap(\.entries) + apps.flatMap(\.entries)
         entries += routes.enumerated().map { ("route[\($0.offset + 1)]", "\($0.element)") }
         entries += kindEntries
         entries += dkim.enumerated().flatMap { $1.entries("dkim[\($0 + 1)]") }

@@ -15,6 +15,7 @@ enum ConfigurationKeys {
             "unanswered_lines_max", "line_seconds_max", "recipients_max",
         ],
         "retry": ["first_seconds", "wait_seconds_max", "expiry_seconds"],
+        "bounces": ["by_default", "from", "return"],
         "metrics": ["worker_label"],
         "maildir": ["path"],
         "dns": ["servers", "dnssec", "trust_anchor"],

@@ -16,6 +16,7 @@ extension Configuration {
         try configuration.readSpool(reader)
         try configuration.readLimits(reader)
         try configuration.readRetry(reader)
+        try configuration.bounces.read(reader)
         try reader.read(["metrics", "worker_label"], into: &configuration.metrics.workerLabel)
         try reader.readPath(["maildir", "path"], into: &configuration.maildir.path)
         try configuration.readRelays(reader)

@@ -47,7 +47,8 @@ struct Kinds {
         vault = TokenVault(directory: configuration.oauthDirectory, loop: loop)
         let transport = try Self.mailTransport(configuration, vault, on: loop, events: events)
         email = EmailKind(
-            hostname: configuration.hostname, transport: transport, signer: DKIMSigner(configuration.dkim), loop: loop)
+            hostname: configuration.hostname, transport: transport, signer: DKIMSigner(configuration.dkim),
+            bounces: configuration.bounces, loop: loop)
         entries = Self.others.filter { $0.isNamed(configuration) }
         var opened: [OpenKind] = []
         for entry in entries { opened.append(try entry.open(configuration, loop, events)) }

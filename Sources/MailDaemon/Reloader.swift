@@ -81,6 +81,7 @@ final class Reloader: Sendable {
         house.delivery.execute {
             if let bound { house.kinds.email.replace(bound.value) }
             house.kinds.email.replace(signer)
+            house.kinds.email.replace(new.bounces)
             for renewal in renewals { renewal.carryOut() }
             house.dispatcher?.apply(DispatchSettings(new, queues: queues))
             house.checks.configuration = new

@@ -117,19 +117,27 @@ package final class Dispatcher: @unchecked Sendable {
     private func begin(_ job: WaitingJob) {
         let now = clock.now()
         guard job.expiresAt > now else { return expire(job, now) }
-        guard let number = pool.begin(job.id, kind: job.kind, queue: job.queue, now: clock.monotonic()) else { return }
-        inHand?.begin(number, job.id)
+        guard let number = occupy(job) else { return }
         events.attemptBegan(
             worker: number, job: job.id, kind: Int(job.kind), queue: job.queue, attempt: job.attempts + 1)
         if job.attempts == 0 { events.queueWait(queue: job.queue, seconds: now.seconds(since: job.readyAt)) }
         let began = clock.monotonic()
-        if job.isLarge { largeBytes += job.length }
         guard Int(job.kind) < kinds.count else { return end(job, number, unknownKind(job), now, began) }
         guard job.isLarge, let spool else { return run(job, number, job.body, now, began) }
         spool.ask { [self] reading in
             let result = Result { () throws(SpoolError) in try reading.body(job.id) }
             loop.execute { [self] in fetched(result, job, number, now, began) }
         }
+    }
+
+    /// Puts a worker on the job, until `conclude`.
+    private func occupy(_ job: WaitingJob) -> Int? {
+        guard let number = pool.begin(job.id, kind: job.kind, queue: job.queue, now: clock.monotonic()) else {
+            return nil
+        }
+        inHand?.begin(number, job.id)
+        if job.isLarge { largeBytes += job.length }
+        return number
     }
 
     private func run(_ job: WaitingJob, _ number: Int, _ body: ByteBuffer, _ began: WallTime, _ start: Double) {
@@ -157,44 +165,53 @@ package final class Dispatcher: @unchecked Sendable {
     private func end(_ job: WaitingJob, _ number: Int, _ result: WorkResult, _ began: WallTime, _ start: Double) {
         loop.preconditionInEventLoop()
         let now = clock.now()
-        let stop = clock.monotonic()
-        pool.end(number, now: stop)
-        inHand?.end(number)
-        if job.isLarge { largeBytes -= job.length }
-        window.ended(job)
+        let seconds = clock.monotonic() - start
         let judgement = Judgement(
             job, result, now: now, retry: settings.retry, chance: Double.random(in: 0..<1))
-        tell(job, number, result, judgement, now, seconds: stop - start)
-        settle(Settlement(job, result, judgement, began: began, now: now, seconds: stop - start))
+        var ending = Ending(job, Settlement(job, result, judgement, began: began, now: now, seconds: seconds))
+        ending.attempt = (result, judgement, seconds)
+        ending.worker = number
+        if mayReport(ending) { report(ending) } else { conclude(ending) }
+    }
+
+    private func expire(_ job: WaitingJob, _ now: WallTime) {
+        var ending = Ending(job, Settlement(outOfTime: job, now: now))
+        guard mayReport(ending), let number = occupy(job) else { return conclude(ending) }
+        ending.worker = number
+        report(ending)
+    }
+
+    /// Nothing is left to do but to write it down.
+    func conclude(_ ending: Ending) {
+        if let number = ending.worker {
+            pool.end(number, now: clock.monotonic())
+            inHand?.end(number)
+            if ending.job.isLarge { largeBytes -= ending.job.length }
+        }
+        window.ended(ending.job)
+        tell(ending)
+        settle(ending.settlement)
         pump()
         if isDraining, pool.busy == 0 { idle(givenBack: 0) }
     }
 
-    private func tell(
-        _ job: WaitingJob, _ number: Int, _ result: WorkResult, _ judgement: Judgement, _ now: WallTime, seconds: Double
-    ) {
-        if let putOff = result.putOff, result.tried.isEmpty {
+    private func tell(_ ending: Ending) {
+        let (job, settlement) = (ending.job, ending.settlement)
+        let result = ending.attempt?.result
+        if let result, let putOff = result.putOff, result.tried.isEmpty {
             return events.putOff(
                 job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, relay: putOff.relay,
                 cause: putOff.cause)
         }
-        events.attemptEnded(
-            worker: number, kind: Int(job.kind), seconds: seconds, result: AttemptResult(result, judgement))
-        events.settled(
-            job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, state: judgement.state,
-            attempts: judgement.attempts,
-            endToEndSeconds: now.seconds(since: job.id.time),
-            verdicts: result.tried.map { ($0.recipient, $0.verdict) }, relay: result.relay)
-    }
-
-    private func expire(_ job: WaitingJob, _ now: WallTime) {
-        window.ended(job)
-        let settlement = Settlement(outOfTime: job, now: now)
+        if let attempt = ending.attempt, let number = ending.worker {
+            events.attemptEnded(
+                worker: number, kind: Int(job.kind), seconds: attempt.seconds,
+                result: AttemptResult(attempt.result, attempt.judgement))
+        }
         events.settled(
             job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, state: settlement.state,
-            attempts: job.attempts,
-            endToEndSeconds: now.seconds(since: job.id.time), verdicts: [], relay: "")
-        settle(settlement)
+            attempts: settlement.attempts, endToEndSeconds: settlement.endedAt.seconds(since: job.id.time),
+            verdicts: result?.tried.map { ($0.recipient, $0.verdict) } ?? [], relay: result?.relay ?? "")
     }
 
     /// The kind was configured when the job came and is not now: the job waits for it.
@@ -302,6 +319,18 @@ extension Dispatcher: SpoolListener {
             window.changed(jobs.map(\.id))
             for due in jobs.compactMap(\.dueAt) { noteDue(due) }
             pump()
+        }
+    }
+
+    /// On the writer's thread.
+    package func reported(_ jobs: [ReportedJob]) {
+        loop.execute { [self] in
+            for job in jobs {
+                events.reported(
+                    job: job.id, kind: Int(job.group.kind), queue: job.group.queue, user: job.group.uid,
+                    state: job.state, report: job.report)
+                noteDue(job.reportDueAt)
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ import MailTransport
 import MailWire
 
 /// What becomes of a job after an attempt: a function of its result, the clock and the configured patience.
-package struct Judgement: Equatable {
+package struct Judgement: Equatable, Sendable {
     package var state: JobState
     package var dueAt: WallTime?
     /// Attempts that have ended, this one included where it was one.

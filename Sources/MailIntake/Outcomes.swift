@@ -97,4 +97,6 @@ package final class SpoolListeners: SpoolListener {
     }
 
     package func changed(_ jobs: [ChangedJob]) { for listener in all { listener.changed(jobs) } }
+
+    package func reported(_ jobs: [ReportedJob]) { for listener in all { listener.reported(jobs) } }
 }

@@ -120,6 +120,13 @@ package enum Limits {
     package static let messagesPerConnectionMax = 1000
     package static let replyTextBytesMax = 512
 
+    // MARK: Bounce messages
+
+    /// A mail up to this size comes back whole where that is wanted: who sent it has it, and has no use for much more.
+    package static let returnedMessageBytesMax = 256 << 10
+    /// A header beyond it comes back in part.
+    package static let returnedHeaderBytesMax = 64 << 10
+
     // MARK: Delivery by MX
 
     /// Open connections over all domains: a small part of what the unit allows a process (16,384 descriptors).

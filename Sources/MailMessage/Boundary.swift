@@ -11,6 +11,7 @@ struct Boundary {
         case mixed = 0x6D
         case alternative = 0x61
         case related = 0x72
+        case report = 0x70
     }
 
     /// Without the level.

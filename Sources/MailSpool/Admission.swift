@@ -45,6 +45,17 @@ final class Admission {
         return rows
     }
 
+    /// Reports come behind all that was submitted. There is always room for one: whoever was told that a mail is kept
+    /// is told of its end.
+    func nameReports(_ batch: inout Batch, now: WallTime) {
+        var next = max(batch.lastID.advanced(by: 1), JobID.first(at: now, node: node))
+        for index in batch.settlements.indices where batch.settlements[index].report != nil {
+            batch.settlements[index].nameReport(next)
+            batch.lastID = next
+            next = next.advanced(by: 1)
+        }
+    }
+
     private func admit(
         _ chunk: Chunk, _ batch: inout Batch, _ limits: SpoolLimits, first: JobID
     ) throws(SpoolError) -> Int {

@@ -24,6 +24,8 @@ package struct Settlement: Sendable {
     package var history: [UInt8]
     /// Length of the submitted line, for the tally.
     package var bytes: Int
+    /// Tells the sender of a failure: kept by the same commit, or not at all.
+    package var report: ReportJob?
 
     package init(
         id: JobID, was: JobState, state: JobState, dueAt: WallTime? = nil, endedAt: WallTime, kind: UInt8, uid: UInt32,
@@ -45,4 +47,52 @@ package struct Settlement: Sendable {
     }
 
     package var group: JobGroup { JobGroup(queue: queue, uid: uid, kind: kind) }
+}
+
+/// A job that is born of another's end: of its user, kind and queue.
+package struct ReportJob: Equatable, Sendable {
+    /// Given by the writer at the commit.
+    package internal(set) var id = JobID(raw: 0)
+    /// As if somebody had submitted it, without a newline.
+    package var line: [UInt8]
+    package var priority: UInt8
+    /// When it is to be sent: the time at which the other job ended. It is scheduled for it rather than ready, so that
+    /// it has a history from its beginning.
+    package var dueAt: WallTime
+    package var expiresAt: WallTime
+
+    package init(line: [UInt8], priority: UInt8, dueAt: WallTime, expiresAt: WallTime) {
+        self.line = line
+        self.priority = priority
+        self.dueAt = dueAt
+        self.expiresAt = expiresAt
+    }
+}
+
+/// A report that is on disk.
+package struct ReportedJob: Equatable, Sendable {
+    /// The job that failed.
+    package var id: JobID
+    package var state: JobState
+    package var group: JobGroup
+    package var report: JobID
+    package var reportDueAt: WallTime
+}
+
+extension Settlement {
+    /// Gives the report its id, and tells each of the two jobs' histories of the other.
+    mutating func nameReport(_ id: JobID) {
+        guard report != nil else { return }
+        report?.id = id
+        history += Array("{\"at\":\(endedAt.milliseconds),\"event\":\"reported\",\"report\":\"\(id)\"}\n".utf8)
+    }
+
+    /// With which the report's own history begins.
+    var reportHistory: [UInt8] {
+        Array("{\"at\":\(endedAt.milliseconds),\"event\":\"reports\",\"failed\":\"\(id)\"}\n".utf8)
+    }
+
+    var reported: ReportedJob? {
+        report.map { ReportedJob(id: id, state: state, group: group, report: $0.id, reportDueAt: $0.dueAt) }
+    }
 }

@@ -16,6 +16,12 @@ package protocol SpoolListener: AnyObject, Sendable {
     func committed(_ chunks: [Chunk], settled: [JobID])
     /// An operator's verb is on disk.
     func changed(_ jobs: [ChangedJob])
+    /// Reports are on disk, each with the end that it tells of; after `committed` was told of that.
+    func reported(_ jobs: [ReportedJob])
+}
+
+extension SpoolListener {
+    package func reported(_ jobs: [ReportedJob]) {}
 }
 
 /// Bounds of one spool, from the configuration.

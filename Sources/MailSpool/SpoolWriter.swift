@@ -92,13 +92,17 @@ final class SpoolWriter {
         batch.chunks = chunks
         do throws(SpoolError) {
             let rows = try admission.admit(&batch, limits: spool.limits, now: clock.now())
-            for settlement in unsettled {
+            admission.nameReports(&batch, now: clock.now())
+            for settlement in batch.settlements {
                 batch.tally.move(settlement)
                 batch.touched.insert(settlement.group)
             }
             if rows + unsettled.count + unset.count > 0 {
                 let written = try keeping.commit(batch)
-                if written != batch.tally { observer.spoolFailed(.failed(message: "a job was settled twice")) }
+                if written != batch.tally {
+                    observer.spoolFailed(.failed(message: "a job was settled twice"))
+                    batch.settlements = []
+                }
                 batch.tally = written
                 isWritable = true
             }
@@ -148,6 +152,8 @@ final class SpoolWriter {
         if written > 0 {
             observer.committed(rows: written, seconds: seconds)
             listener.committed(batch.chunks, settled: settled)
+            let reported = batch.settlements.compactMap(\.reported)
+            if !reported.isEmpty { listener.reported(reported) }
         }
     }
 

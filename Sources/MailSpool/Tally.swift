@@ -85,12 +85,14 @@ package struct Tally: Equatable, Sendable {
     package mutating func move(_ settlement: Settlement) {
         add(settlement.was, jobs: -1, bytes: -settlement.bytes, in: settlement.group)
         add(settlement.state, jobs: 1, bytes: settlement.bytes, in: settlement.group)
+        if let report = settlement.report { add(.scheduled, jobs: 1, bytes: report.line.count, in: settlement.group) }
     }
 
     /// Undoes `move`, for a settlement that found no job.
     package mutating func moveBack(_ settlement: Settlement) {
         add(settlement.state, jobs: -1, bytes: -settlement.bytes, in: settlement.group)
         add(settlement.was, jobs: 1, bytes: settlement.bytes, in: settlement.group)
+        if let report = settlement.report { add(.scheduled, jobs: -1, bytes: -report.line.count, in: settlement.group) }
     }
 
     package func count(uid: UInt32) -> GroupCount { users[uid] ?? GroupCount() }

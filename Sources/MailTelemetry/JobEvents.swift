@@ -175,6 +175,28 @@ extension Events {
         metrics.jobs.endToEnd[kind][outcome].observe(endToEndSeconds)
     }
 
+    /// The sender is told that the job failed, by another that is on disk.
+    package func reported(
+        job: JobID, kind: Int, queue: UInt16, user: UInt32? = nil, state: JobState, report: JobID
+    ) {
+        let kind = known(kind)
+        metrics.jobs.reported[kind].add()
+        journal.write(.info) { line in
+            line.message("")
+            line.add(job)
+            line.add(" is reported to its sender by ")
+            line.add(report)
+            line.identify(EventID.reported)
+            line.field("JOB", job)
+            line.field("KIND", kinds[kind])
+            addApp(of: user, to: &line)
+            line.field("REPORT", report)
+        }
+        watch(.reported, job, kind, queue) { event in
+            (event.state, event.report) = (state, report)
+        }
+    }
+
     /// By its name and never by a number; nothing where no app is configured.
     private func addApp(of user: UInt32?, to line: inout JournalLine) {
         guard let user, !apps.isEmpty else { return }

@@ -28,6 +28,8 @@ final class JobMetrics: Sendable {
     let putOff: [Counter]
     let recovered: Counter
     let crashed: Counter
+    /// By kind.
+    let reported: [Counter]
     /// By what operators did.
     let operated: [WatchedEvent.Name: Counter]
 
@@ -59,6 +61,10 @@ final class JobMetrics: Sendable {
         let putOffFamily = registry.counters(
             "maild_jobs_put_off_total", "Times a job was put off untried, because no relay took its mail.",
             labels: ["type"])
+        let reportedFamily = registry.counters(
+            "maild_jobs_reported_total", "Jobs of whose failure the sender is told, by a job of its own.",
+            labels: ["type"])
+        reported = kinds.map { reportedFamily.with($0) }
         putOff = kinds.map { putOffFamily.with($0) }
         deduplicated = kinds.map { deduplicatedFamily.with($0) }
         rejected = Dictionary(uniqueKeysWithValues: Self.errors.map { ($0, rejectedFamily.with($0)) })

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailJob
+import MailWire
 import NIOCore
 
 /// One attempt at one job, as a worker is given it.
@@ -88,8 +89,40 @@ package protocol JobKind: AnyObject {
     var reports: [TransportReport] { get }
     /// So many workers share all kinds.
     func staffed(by workers: Int)
+    /// Whether the sender of a job with this line may want to be told of its failure.
+    func mayReport(_ line: ByteBuffer) -> Bool
+    /// What tells the sender of a failure: the line of a job of the same kind.
+    func report(_ failure: FailedWork, done: @escaping (FailureReport) -> Void)
 }
 
 extension JobKind {
     package func staffed(by workers: Int) {}
+    package func mayReport(_ line: ByteBuffer) -> Bool { false }
+    package func report(_ failure: FailedWork, done: @escaping (FailureReport) -> Void) { done(.none) }
+}
+
+/// A job that has come to a bad end.
+package struct FailedWork: Sendable {
+    package var job: JobID
+    /// The submitted line.
+    package var line: ByteBuffer
+    /// Recipients' fates, in the kind's own order; nil while all are open.
+    package var fates: [Fate]?
+    /// All of them, the oldest first.
+    package var attempts: [AttemptRecord]
+
+    package init(job: JobID, line: ByteBuffer, fates: [Fate]?, attempts: [AttemptRecord]) {
+        self.job = job
+        self.line = line
+        self.fates = fates
+        self.attempts = attempts
+    }
+}
+
+package enum FailureReport: Equatable, Sendable {
+    /// Nobody wants to be told, or can be.
+    case none
+    case line([UInt8])
+    /// The daemon stops: the failure must not be settled, so that the next start can tell of it.
+    case stopping
 }

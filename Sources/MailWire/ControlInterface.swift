@@ -62,8 +62,8 @@ package enum ControlInterface {
         type Fate (recipient: string, verdict: string, code: int, enhanced: string, text: string)
 
         # One thing that happened to a job. event: attempt, held, released, retried, cancelled, crashed (maild died with the job
-        # in hand) or reported (a failure, to the sender). at: RFC 3339, of an attempt its start. seconds to fates: of attempts.
-        # by: the operator's user. report: the job that carries the report.
+        # in hand), reported (a failure, to the sender, by the job report) or reports (this job tells of the failure of the
+        # job failed). at: RFC 3339, of an attempt its start. seconds to fates: of attempts. by: the operator's user.
         type Entry (
           at: string,
           event: string,
@@ -73,7 +73,8 @@ package enum ControlInterface {
           tls: ?string,
           fates: ?[]Fate,
           by: ?int,
-          report: ?string
+          report: ?string,
+          failed: ?string
         )
 
         # Jobs for which all that is given holds. states: by name; what is left out takes all that are not finished, or those

@@ -74,6 +74,8 @@ enum EmailAddresses {
 /// The field `envelope`.
 struct EmailEnvelope {
     private(set) var hasSender = false
+    /// RFC 5321 §4.5.5: nobody is told what becomes of it.
+    private(set) var hasNullSender = false
     /// nil where it has no `to`.
     private(set) var recipients: Int?
 
@@ -85,6 +87,7 @@ struct EmailEnvelope {
             if element.hasKey("from", in: line) {
                 try Self.checkSender(element, in: line)
                 hasSender = true
+                hasNullSender = element.text?.range.isEmpty == true
             } else if element.hasKey("to", in: line) {
                 guard element.kind == .array else {
                     throw .mustBe("a list of addresses", "envelope.to", element, in: line)

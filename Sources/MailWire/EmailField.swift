@@ -3,7 +3,7 @@
 
 /// The fields that an e-mail has beside those of every job.
 enum EmailField: UInt8, CaseIterable {
-    case from, to, cc, bcc, replyTo, subject, content, html, headers, attachments, raw, envelope, dsn
+    case from, to, cc, bcc, replyTo, subject, content, html, headers, attachments, raw, envelope, dsn, bounce
 
     var name: StaticString {
         switch self {
@@ -20,6 +20,7 @@ enum EmailField: UInt8, CaseIterable {
         case .raw: "raw"
         case .envelope: "envelope"
         case .dsn: "dsn"
+        case .bounce: "bounce"
         }
     }
 
@@ -33,6 +34,7 @@ enum EmailField: UInt8, CaseIterable {
         case 2: candidates = (.to, .cc, .cc)
         case 3: candidates = (.bcc, .raw, .dsn)
         case 4: candidates = (.from, .html, .html)
+        case 6: candidates = (.bounce, .bounce, .bounce)
         case 7: candidates = (.subject, .content, .headers)
         case 8: candidates = (.replyTo, .envelope, .envelope)
         case 11: candidates = (.attachments, .attachments, .attachments)

@@ -41,6 +41,8 @@ package struct EmailFields: Sendable {
     package var envelopeFrom: String?
     package var envelopeTo: [String]?
     package var dsn: DSNRequest?
+    /// Whether the envelope's sender is told of a failure; nil: as the configuration says.
+    package var bounce: Bool?
     /// The app's own name for the job.
     package var ref: String?
     package var queue = "default"
@@ -91,6 +93,7 @@ package struct EmailFields: Sendable {
                 if element.hasKey("to", in: line) { envelopeTo = try Self.strings(element, "envelope.to", line) }
             }
         case .dsn: dsn = try EmailDSN.read(member, in: line)
+        case .bounce: bounce = member.kind == .true
         }
     }
 

@@ -49,6 +49,7 @@ private struct EmailCheck {
     /// In `to`, `cc` and `bcc`.
     private var addressed = 0
     private var envelope = EmailEnvelope()
+    private var wantsBounce = false
 
     init(line: UnsafeRawBufferPointer, recipientsMax: Int) {
         self.line = line
@@ -82,6 +83,11 @@ private struct EmailCheck {
             envelope = try EmailEnvelope(member, atMost: recipientsMax, in: line)
         case .dsn:
             _ = try EmailDSN.read(member, in: line)
+        case .bounce:
+            guard member.kind == .true || member.kind == .false else {
+                throw .mustBe("true or false", field.text, member, in: line)
+            }
+            wantsBounce = member.kind == .true
         }
     }
 
@@ -91,6 +97,9 @@ private struct EmailCheck {
             try checkRaw()
         } else if !seen.contains(.from) {
             throw .invalid("from", "missing", in: line)
+        }
+        if wantsBounce, envelope.hasNullSender {
+            throw .invalid("bounce", "there is nobody to tell: envelope.from is the null sender", in: line)
         }
         let count = envelope.recipients ?? addressed
         if count == 0 {
@@ -105,7 +114,7 @@ private struct EmailCheck {
 
     private func checkRaw() throws(WireError) {
         for field in EmailField.allCases where seen.contains(field) {
-            if [.raw, .from, .envelope, .dsn].contains(field) { continue }
+            if [.raw, .from, .envelope, .dsn, .bounce].contains(field) { continue }
             throw .invalid(field.text, "excluded by raw", in: line)
         }
         if !seen.contains(.envelope) { throw .invalid("envelope", "missing, raw needs it", in: line) }

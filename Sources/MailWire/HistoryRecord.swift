@@ -24,27 +24,33 @@ package enum HistoryRecord: Equatable, Sendable {
 ///
 ///     {"at":1763900000123,"event":"held","by":1000}
 ///     {"at":1763900000123,"event":"reported","report":"0SAMK5Z5C008E"}
+///     {"at":1763900000123,"event":"reports","failed":"0SAMK5Z4W008E"}
 package struct NoteRecord: Equatable, Sendable {
     package var at: WallTime
-    /// `held`, `released`, `retried`, `cancelled`, `crashed` or `reported`.
+    /// `held`, `released`, `retried`, `cancelled`, `crashed`, `reported` or, of the report itself, `reports`.
     package var event: String
     /// The operator's user.
     package var by: UInt32?
     /// The job that tells the sender of a failure.
     package var report: String?
+    /// The job of whose failure this one tells.
+    package var failed: String?
 
-    package init(at: WallTime, event: String, by: UInt32? = nil, report: String? = nil) {
+    package init(
+        at: WallTime, event: String, by: UInt32? = nil, report: String? = nil, failed: String? = nil
+    ) {
         self.at = at
         self.event = event
         self.by = by
         self.report = report
+        self.failed = failed
     }
 
     init?(_ json: JSONValue) {
         guard let at = json["at"]?.int, let event = json["event"]?.string else { return nil }
         self.init(
             at: WallTime(milliseconds: Int64(at)), event: event, by: json["by"]?.int.flatMap { UInt32(exactly: $0) },
-            report: json["report"]?.string)
+            report: json["report"]?.string, failed: json["failed"]?.string)
     }
 
     /// With its newline.
@@ -61,6 +67,10 @@ package struct NoteRecord: Equatable, Sendable {
         if let report {
             line.put(",\"report\":")
             line.putJSON(report)
+        }
+        if let failed {
+            line.put(",\"failed\":")
+            line.putJSON(failed)
         }
         line.put("}\n")
         return line

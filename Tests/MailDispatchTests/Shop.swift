@@ -143,6 +143,10 @@ final class HandKind: JobKind, @unchecked Sendable {
     private var pending: [JobID: (WorkResult) -> Void] = [:]
     private var automatic: Verdict?
     private var outage: Double?
+    /// Somebody wants to be told of failures; the test answers them.
+    private var isReporting = false
+    private var reporting: [JobID: (FailureReport) -> Void] = [:]
+    let failures = Watched<[FailedWork]>([])
 
     init(_ loop: any EventLoop) { self.loop = loop }
 
@@ -202,6 +206,20 @@ final class HandKind: JobKind, @unchecked Sendable {
         }
         if outage != nil { return putOff(work.job) }
         if let automatic { answer(work.job, automatic) }
+    }
+
+    func reportFailures() { loop.execute { [self] in isReporting = true } }
+
+    func tell(_ id: JobID, _ report: FailureReport) {
+        loop.execute { [self] in reporting.removeValue(forKey: id)?(report) }
+    }
+
+    func mayReport(_ line: ByteBuffer) -> Bool { isReporting }
+
+    func report(_ failure: FailedWork, done: @escaping (FailureReport) -> Void) {
+        loop.preconditionInEventLoop()
+        reporting[failure.job] = done
+        failures.change { $0.append(failure) }
     }
 
     func close(done: @escaping () -> Void) { done() }

@@ -18,6 +18,7 @@ final class Probe: ReceiptSink, SpoolListener, SpoolObserver {
         var receipts: [Int] = []
         var errors: [SpoolError] = []
         var changes: [ChangedJob] = []
+        var reports: [ReportedJob] = []
     }
 
     var noted: Notes { notes.withLock { $0 } }
@@ -32,6 +33,8 @@ final class Probe: ReceiptSink, SpoolListener, SpoolObserver {
     }
 
     func changed(_ jobs: [ChangedJob]) { notes.withLock { $0.changes += jobs } }
+
+    func reported(_ jobs: [ReportedJob]) { notes.withLock { $0.reports += jobs } }
 
     func committed(rows: Int, seconds: Double) { notes.withLock { $0.commits.append(rows) } }
 

@@ -28,6 +28,8 @@ import Testing
         (job(#""envelope":{"from":"bounce@example.org","to":["x@example.com","y@example.com"]}"#), 2),
         (job(#""envelope":{"from":""}"#), 1), (job(#""envelope":{"to":["x@example.com"]}"#), 1),
         (#"{"raw":"A: b\n\nc","envelope":{"from":"","to":["x@example.com"]}}"#, 1),
+        (job(#""bounce":true"#), 1), (job(#""bounce":false,"envelope":{"from":""}"#), 1),
+        (#"{"raw":"A: b\n\nc","envelope":{"from":"b@c.d","to":["x@example.com"]},"bounce":true}"#, 1),
         (#"{"raw":"Subject : b\r\n","from":"app@example.org","envelope":{"to":["x@example.com","y@b.c"]}}"#, 2),
     ]
 
@@ -51,6 +53,8 @@ import Testing
         ("subject", "null", "subject: must be a string, not null"),
         ("content", "[]", "content: must be a string, not []"),
         ("html", "false", "html: must be a string, not false"),
+        ("bounce", "1", "bounce: must be true or false, not 1"),
+        ("bounce", #""a@b.c""#, #"bounce: must be true or false, not "a@b.c""#),
         ("headers", "[]", "headers: must be an object of strings, not []"),
         ("attachments", "{}", "attachments: must be a list of objects, not {}"),
         ("raw", "5", "raw: must be a string, not 5"),

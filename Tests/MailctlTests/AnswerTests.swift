@@ -14,6 +14,24 @@ import mailctl
         #expect(try answer(#"{"job":"A","state":"scheduled","ref":"o 17","new":1}"#).text == "A scheduled o 17")
     }
 
+    static let ends: [(String, Sysexit)] = [
+        ("delivered", .done), ("failed", .rejectedRecipient), ("expired", .notReached), ("cancelled", .cancelled),
+        ("ready", .tryAgain), ("scheduled", .tryAgain),
+    ]
+
+    @Test("an outcome is shown with a line for each recipient, and has an exit status", arguments: ends)
+    func settled(state: String, status: Sysexit) throws {
+        let fates =
+            #"[{"to":"a@b.c","verdict":"delivered","code":250},"#
+            + #"{"to":"d@e.f","verdict":"rejected","code":550,"enhanced":"5.1.1","text":"no\u001b"}]"#
+        let answer = try answer(#"{"job":"A","state":"\#(state)","ref":"r","recipients":\#(fates)}"#)
+        let lines = ["A \(state) r", "    delivered  a@b.c  250", "    rejected   d@e.f  550 5.1.1 no\\u{1B}"]
+        #expect(answer.text == lines.joined(separator: "\n"))
+        var tally = Tally()
+        tally.count(answer)
+        #expect(tally.status == status && tally.taken == 1)
+    }
+
     @Test("each error of the protocol has an exit status", arguments: WireErrorName.allCases)
     func errors(name: WireErrorName) throws {
         let refused = try answer(#"{"error":"\#(name.rawValue)","message":"m"}"#)

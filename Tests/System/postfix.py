@@ -28,6 +28,7 @@ smtpd_tls_security_level = may
 smtpd_tls_cert_file = {certificates}/server.pem
 smtpd_tls_key_file = {certificates}/server.key
 smtpd_relay_restrictions = permit_mynetworks, reject
+smtpd_sasl_local_domain = judge.example
 alias_maps =
 alias_database =
 maillog_file = {home}/postfix.log
@@ -42,6 +43,10 @@ virtual_gid_maps = static:{owner}
 
 MASTER = """
 127.0.0.1:{port} inet n - n - - smtpd
+127.0.0.1:{secure} inet n - n - - smtpd
+  -o smtpd_tls_security_level=encrypt
+  -o smtpd_sasl_auth_enable=yes
+  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -64,6 +69,14 @@ anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 """
 
+# Cyrus SASL, which checks logins for Debian's Postfix; Debian has its file below that of the configuration.
+SASL = """
+pwcheck_method: auxprop
+auxprop_plugin: sasldb
+sasldb_path: {home}/etc/sasldb2
+mech_list: SCRAM-SHA-256 CRAM-MD5 PLAIN LOGIN
+"""
+
 
 def as_root(*command):
     """Postfix starts as root and works as several users; who tests as somebody else is asked for sudo."""
@@ -78,15 +91,23 @@ class Postfix:
         # Not below pytest's own directory, which only its owner may enter.
         self.home = Path(tempfile.mkdtemp(prefix="maild-postfix-"))
         self.port = free_port()
+        self.secure_port = free_port()
+        """There mail is taken only by STARTTLS and after a login as `app` with `s3cret`."""
 
     def start(self):
         owner = os.geteuid() or 65534
         self.home.chmod(0o755)
-        for name in ("etc", "queue", "data", "inbox/cur", "inbox/new", "inbox/tmp"):
+        for name in ("etc/sasl", "queue", "data", "inbox/cur", "inbox/new", "inbox/tmp"):
             (self.home / name).mkdir(parents=True)
         (self.home / "etc/main.cf").write_text(
             MAIN.format(home=self.home, owner=owner, certificates=CERTIFICATES))
-        (self.home / "etc/master.cf").write_text(MASTER.format(port=self.port))
+        (self.home / "etc/master.cf").write_text(MASTER.format(port=self.port, secure=self.secure_port))
+        (self.home / "etc/sasl/smtpd.conf").write_text(SASL.format(home=self.home))
+        database = self.home / "etc/sasldb2"
+        subprocess.run(
+            ["/usr/sbin/saslpasswd2", "-p", "-c", "-u", "judge.example", "-f", database, "app"], input=b"s3cret",
+            check=True, capture_output=True)
+        database.chmod(0o644)
         as_root("chown", "-R", "root", self.home / "etc", self.home / "queue")
         as_root("chown", "postfix", self.home / "data")
         as_root("chown", "-R", owner, self.home / "inbox")

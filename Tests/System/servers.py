@@ -38,12 +38,13 @@ class Root:
 
     folders = ()
     """Directories that they need, with their owners."""
+    tree = "tree"
 
     def make(self, name_server=None):
         """`name_server`: the address that is asked for names."""
         self.root = Path(tempfile.mkdtemp(prefix="run-", dir=HOME))
         self.root.chmod(0o755)
-        subprocess.run(["cp", "-al", *HOME.joinpath("tree").iterdir(), self.root], check=True)
+        subprocess.run(["cp", "-al", *HOME.joinpath(self.tree).iterdir(), self.root], check=True)
         self._furnish()
         self.write("etc/resolv.conf", f"nameserver {name_server}\n" if name_server else "")
         return self
@@ -231,6 +232,23 @@ class OpenSMTPD(Server):
         as_root("chmod", "711", self.root / "var/spool/smtpd")
         self.write("etc/mailname", "judge.example\n")
         self.write("etc/smtpd.conf", OPENSMTPD.format(port=self.port, secure=self.secure_port))
+
+
+class LaterOpenSMTPD(OpenSMTPD):
+    """Debian 13's, which can."""
+
+    tree = "later"
+
+    def configure(self):
+        super().configure()
+        digest = subprocess.run(
+            ["openssl", "passwd", "-6", "s3cret"], check=True, capture_output=True, text=True).stdout
+        self.write("etc/logins", f"app {digest}")
+        # It does not start without roots of its own, though it has nobody to send to.
+        self.write("etc/ssl/certs/ca-certificates.crt", (CERTIFICATES / "authority.pem").read_text())
+        name = "listen on 127.0.0.1 port {secure} tls-require"
+        self.write("etc/smtpd.conf", "table logins file:/etc/logins\n" + OPENSMTPD.replace(
+            f"{name} pki judge", f"{name} pki judge auth <logins>").format(port=self.port, secure=self.secure_port))
 
 
 OPENSMTPD = """

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from aio_server import CERTIFICATES
-from servers import Dovecot, Exim, OpenSMTPD
+from servers import Dovecot, Exim, LaterOpenSMTPD, OpenSMTPD
 from submission import job
 from test_smtp_security import cause
 from test_smtp_servers import fates
@@ -42,7 +42,7 @@ def bodies(server):
     return sorted(message.get_payload().rstrip("\n") for message in server.messages())
 
 
-@pytest.mark.parametrize("server", [Exim, OpenSMTPD], indirect=True)
+@pytest.mark.parametrize("server", [Exim, OpenSMTPD, LaterOpenSMTPD], indirect=True)
 def test_mail_arrives_whole_and_each_recipient_has_its_verdict(maild, server):
     one = maild(
         workers=3, retry={"first_seconds": 60}, relay={"it": {"host": "127.0.0.1", "port": server.port}}).start()
@@ -71,6 +71,22 @@ def test_mail_goes_by_starttls_and_login(maild, tmp_path, server, auth):
     # P=esmtpsa: encrypted and authenticated; A= by which login.
     assert re.search(rf" <= .* P=esmtpsa .* A={'plain' if auth else 'cram'}:app ", server.log()), server.log()
     assert "s3cret" not in one.log()
+
+
+@pytest.mark.parametrize("server", [LaterOpenSMTPD], indirect=True)
+@pytest.mark.parametrize("auth", ["plain", "login"])
+def test_opensmtpd_takes_mail_by_starttls_and_login(maild, tmp_path, server, auth):
+    one = maild(relay={"it": TRUST | {"port": server.secure_port} | login(tmp_path, auth=auth)}).start()
+    [name] = submit(one, job(content="by TLS"))
+    [attempt] = one.wait_for_state(name, "delivered")["history"]
+    assert attempt["tls"] == "TLSv1.3"
+    until(lambda: bodies(server) == ["by TLS"], "it is delivered")
+    assert "smtp authentication user=app result=ok" in server.log() and "s3cret" not in one.log()
+    # Whoever does not log in is refused: mail waits, and nobody is asked for it in clear.
+    one.configure(relay={"it": TRUST | {"port": server.secure_port}})
+    assert one.mailctl("reload").returncode == 0
+    [name] = submit(one, job())
+    assert one.wait_for_state(name, "failed")["history"][0]["fates"][0]["verdict"] == "rejected"
 
 
 @pytest.mark.parametrize("server", [OpenSMTPD], indirect=True)

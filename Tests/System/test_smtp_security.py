@@ -146,3 +146,28 @@ def test_a_real_postfix_takes_mail_by_tls(maild, postfix):
     for name in names:
         [attempt] = one.wait_for_state(name, "delivered")["history"]
         assert attempt["tls"] == "TLSv1.3" and "queued as" in attempt["fates"][0]["text"]
+
+
+def login_at(postfix, tmp_path, password, **more):
+    return {
+        "host": "localhost", "port": postfix.secure_port, "tls": "required",
+        "tls_roots": CERTIFICATES / "authority.pem", "user": "app", "password_file": secret(tmp_path, password)} | more
+
+
+@pytest.mark.parametrize("auth", [None, "scram-sha-256", "cram-md5", "plain", "login"])
+def test_a_real_postfix_takes_mail_by_starttls_and_login(maild, tmp_path, postfix, auth):
+    one = maild(relay={"postfix": login_at(postfix, tmp_path, "s3cret", **({"auth": auth} if auth else {}))}).start()
+    [name] = submit(one, job(subject="secure"))
+    [attempt] = one.wait_for_state(name, "delivered")["history"]
+    assert attempt["tls"] == "TLSv1.3" and "queued as" in attempt["fates"][0]["text"]
+    # Where nobody says which, the strongest that is offered.
+    method = (auth or "scram-sha-256").upper()
+    until(lambda: f"sasl_method={method}, sasl_username=app" in postfix.log(), f"a login by {method}; {postfix.log()}")
+
+
+def test_a_real_postfix_refuses_a_wrong_password_by_scram(maild, tmp_path, postfix):
+    one = maild(relay={"postfix": login_at(postfix, tmp_path, "wr0ng")}).start()
+    [name] = submit(one, job())
+    why = cause(one, name)
+    assert why.startswith("535 5.7.8 ") and "refused the login by SCRAM-SHA-256" in why
+    assert postfix.messages() == []

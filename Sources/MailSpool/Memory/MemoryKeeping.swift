@@ -147,7 +147,16 @@ extension MemoryKeeping.Store {
         if let scope, let key = job.key { keys[scope] = MemoryKeeping.Key(job: id, digest: key.digest) }
     }
 
+    private mutating func append(_ report: ReportJob, of end: Settlement) {
+        let record = JobRecord(
+            id: report.id, state: .scheduled, kind: end.kind, priority: report.priority, uid: end.uid,
+            queue: end.queue, attempts: 0, dueAt: report.dueAt, expiresAt: report.expiresAt, finishedAt: nil,
+            body: report.line, history: end.reportHistory)
+        jobs[report.id] = MemoryKeeping.Kept(record: record, attemptsMax: 0)
+    }
+
     fileprivate mutating func settle(_ end: Settlement) {
+        if let report = end.report { append(report, of: end) }
         guard end.state.isFinal else {
             jobs[end.id]?.record.state = end.state
             jobs[end.id]?.record.dueAt = end.dueAt

@@ -7,6 +7,7 @@ import MailJob
 final class SQLiteAppends {
     private let insertUsual: Statement
     private let insert: Statement
+    private let insertReport: Statement
     private let kinds: KindNumbers
     private let lanes: LaneNumbers
     private let keys: SQLiteKeys
@@ -26,6 +27,28 @@ final class SQLiteAppends {
             INSERT INTO jobs (id, state, priority, kind, uid, queue, lane, due, expires, attempts_max, keyed, checksum, body)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """)
+        insertReport = try database.prepare(
+            """
+            INSERT INTO jobs (id, state, priority, kind, uid, queue, lane, due, expires, checksum, history, body)
+            VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """)
+    }
+
+    /// The job that tells of a settlement.
+    func append(_ report: ReportJob, of settlement: Settlement) throws(SpoolError) {
+        let lane = Lane(priority: report.priority, queue: settlement.queue, uid: settlement.uid)
+        insertReport.bind(report.id.raw, 1)
+        insertReport.bind(Int(report.priority), 2)
+        insertReport.bind(kinds.number(of: settlement.kind), 3)
+        insertReport.bind(Int(settlement.uid), 4)
+        insertReport.bind(Int(settlement.queue), 5)
+        insertReport.bind(lanes.number(of: lane), 6)
+        insertReport.bind(report.dueAt, 7)
+        insertReport.bind(report.expiresAt, 8)
+        insertReport.bind(Int64(bitPattern: report.line.withUnsafeBytes { Checksum.of($0) }), 9)
+        insertReport.bind(settlement.reportHistory, 10)
+        insertReport.bind(report.line, 11)
+        try insertReport.run()
     }
 
     func append(_ chunk: Chunk) throws(SpoolError) {

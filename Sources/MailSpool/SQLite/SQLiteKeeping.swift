@@ -101,7 +101,13 @@ package final class SQLiteKeeping: Keeping {
         var tally = batch.tally
         if !isMainKept, let main = lanes.main { try set(LaneNumbers.setting, String(main.uid)) }
         for chunk in batch.chunks { try appends.append(chunk) }
-        for settlement in batch.settlements where try !settlements.settle(settlement) { tally.moveBack(settlement) }
+        for settlement in batch.settlements {
+            if try !settlements.settle(settlement) {
+                tally.moveBack(settlement)
+            } else if let report = settlement.report {
+                try appends.append(report, of: settlement)
+            }
+        }
         for setting in batch.settings { try set(setting.name, setting.value) }
         try counts.write(tally, touched: batch.touched, lastID: batch.lastID)
         return tally

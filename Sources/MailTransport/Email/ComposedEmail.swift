@@ -14,6 +14,7 @@ struct ComposedEmail {
     var recipients: [String]
     var message: ComposedMessage
     var dsn: DSNRequest?
+    var bounce: Bool?
     var ref: String?
     var queue: String
     var tags: [String]
@@ -37,6 +38,7 @@ struct ComposedEmail {
         queue = fields.queue
         tags = fields.tags
         dsn = fields.dsn
+        bounce = fields.bounce
         if let raw = fields.raw {
             message = try MessageComposer.pass(raw: raw, date: job.time, messageID: messageID)
         } else {

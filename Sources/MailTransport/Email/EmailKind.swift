@@ -9,6 +9,7 @@ import NIOCore
 package final class EmailKind: JobKind {
     package let type = "email"
     private let hostname: String
+    private var bounces = BounceRule()
     private let bench: SigningBench
     private var transport: any MailTransport
     private var isClosed = false
@@ -17,8 +18,12 @@ package final class EmailKind: JobKind {
     private var leaving: [ObjectIdentifier: any MailTransport] = [:]
 
     /// - Parameter loop: the delivery loop.
-    package init(hostname: String, transport: any MailTransport, signer: DKIMSigner, loop: any EventLoop) {
+    package init(
+        hostname: String, transport: any MailTransport, signer: DKIMSigner, bounces: BounceRule = BounceRule(),
+        loop: any EventLoop
+    ) {
         self.hostname = hostname
+        self.bounces = bounces
         self.transport = transport
         bench = SigningBench(signer, loop: loop)
     }
@@ -89,6 +94,19 @@ package final class EmailKind: JobKind {
 
     /// A reload: what is composed from now on is signed by these keys.
     package func replace(_ signer: DKIMSigner) { bench.signer = signer }
+
+    /// A reload: who is told of a failure from now on.
+    package func replace(_ bounces: BounceRule) { self.bounces = bounces }
+
+    package func mayReport(_ line: ByteBuffer) -> Bool { bounces.mayReport(line) }
+
+    package func report(_ failure: FailedWork, done: @escaping (FailureReport) -> Void) {
+        let (bounces, hostname) = (bounces, hostname)
+        guard failure.line.readableBytes > Limits.largeBodyBytes else {
+            return done(bounces.report(failure, hostname: hostname))
+        }
+        bench.run({ bounces.report(failure, hostname: hostname) }, done: { done($0 ?? .stopping) })
+    }
 
     package func staffed(by workers: Int) {
         self.workers = workers

@@ -33,8 +33,11 @@ struct Submit: ParsableCommand {
             with --json maild's own answer, errors included. Errors go to standard error with their line. When a line \
             of output is there, the job is on disk.
 
+            With --wait the line comes once the job has ended, with a line for each recipient.
+
             The exit status is 0 if all jobs were taken, else that of the first error: 65 refused, 70 maild's bug, \
-            75 try again. A connection that breaks says which lines were answered, and is 75.
+            75 try again. A connection that breaks says which lines were answered, and is 75. With --wait it is 0 for \
+            a job that was delivered, 67 for one that failed, 68 expired, 73 cancelled; 75 where maild stopped before.
             """)
 
     @Argument(help: "A file with one JSON object, or one a line; - for standard input.", completion: .file())

@@ -63,7 +63,7 @@ struct JobListing {
             screen.age(of: job["accepted_at"]?.string).map { Measure.text(seconds: $0) } ?? "",
             job["attempts"]?.int.map(String.init) ?? "",
         ] + (hasApps ? [job["app"]?.string ?? ""] : []) + [
-            job["from"]?.string ?? Self.otherKind(job),
+            job["from"]?.string.map(JobPage.path) ?? Self.otherKind(job),
             Self.recipients(job["to"]?.array ?? []),
             job["last_reply"]?.string ?? "",
         ]

@@ -29,7 +29,7 @@ struct JobPage {
             ("Tags", Self.tags(job["tags"]?.array ?? [])),
             ("Key", reply["idempotency_key"]?.string.map(Printable.text)),
             ("Ref", job["ref"]?.string.map(Printable.text)),
-            ("From", job["from"]?.string.map(Printable.text)),
+            ("From", job["from"]?.string.map { Printable.text(Self.path($0)) }),
             ("To", Self.recipients(job["to"]?.array ?? [])),
             ("Subject", reply["subject"]?.string.map(Printable.text)),
             // A finished job's body is gone.
@@ -82,12 +82,16 @@ struct JobPage {
         return " from app \(Printable.text(app)) (uid \(user))"
     }
 
+    /// RFC 5321 §4.5.5: the null sender, as a bounce has it, is written so.
+    static func path(_ sender: String) -> String { sender.isEmpty ? "<>" : sender }
+
     /// `2026-11-23T14:00:27.240Z (0.6s ago)  held by uid 0`
     private func showNote(_ note: JSONValue, on screen: inout Screen) throws(Failure) {
         let event = note["event"]?.string ?? "?"
         var text = event == "crashed" ? "maild died with the job in hand" : Printable.text(event)
         if let uid = note["by"]?.int { text += " by uid \(uid)" }
         if let report = note["report"]?.string { text += " to the sender by \(Printable.text(report))" }
+        if let failed = note["failed"]?.string { text += " to the sender the failure of \(Printable.text(failed))" }
         try screen.line("\(screen.moment(note["at"]?.string ?? "?"))  \(text)")
     }
 

@@ -43,6 +43,7 @@ struct Handover {
         while true {
             switch try attempt() {
             case .taken(let job, _, _): return job
+            case .settled(let outcome): return outcome.job
             case .refused(let refusal):
                 let isPassing = refusal.name == WireErrorName.draining.rawValue || refusal.name == Self.lost
                 guard isPassing, Self.now() < deadline else { throw Failure(refusal.status, refusal.text) }

@@ -6,7 +6,34 @@ import MailWire
 /// What maild says to one line (docs/protocol.md § Answers).
 package enum Answer: Equatable {
     case taken(job: String, state: String, ref: String?)
+    /// To a line that waits for its outcome.
+    case settled(Outcome)
     case refused(Refusal)
+
+    package struct Outcome: Equatable {
+        package struct Recipient: Equatable {
+            package let address: String
+            package let verdict: String
+            /// `550 5.1.1 no such user`
+            package let reply: String
+        }
+
+        package let job: String
+        package let state: String
+        package let ref: String?
+        package let recipients: [Recipient]
+
+        /// As of `mailctl wait`; 75 where maild stops before the outcome is known.
+        package var status: Sysexit {
+            switch state {
+            case "delivered": .done
+            case "failed": .rejectedRecipient
+            case "expired": .notReached
+            case "cancelled": .cancelled
+            default: .tryAgain
+            }
+        }
+    }
 
     package struct Refusal: Equatable {
         package let name: String
@@ -36,10 +63,24 @@ package enum Answer: Equatable {
         if let name = answer["error"]?.string {
             self = .refused(Self.refusal(name, answer))
         } else if let job = answer["job"]?.string, let state = answer["state"]?.string {
-            self = .taken(job: job, state: state, ref: answer["ref"]?.string)
+            let ref = answer["ref"]?.string
+            if let recipients = answer["recipients"]?.array {
+                self = .settled(
+                    Outcome(job: job, state: state, ref: ref, recipients: recipients.map(Self.recipient)))
+            } else {
+                self = .taken(job: job, state: state, ref: ref)
+            }
         } else {
             throw .strangeAnswer("neither a job nor an error: \(CellWidth.cut(answer.text, to: 80))")
         }
+    }
+
+    private static func recipient(_ fate: JSONValue) -> Outcome.Recipient {
+        let code = fate["code"]?.int.flatMap { $0 == 0 ? nil : "\($0)" }
+        let words = [code, fate["enhanced"]?.string, fate["text"]?.string].compactMap { $0 }.filter { !$0.isEmpty }
+        return Outcome.Recipient(
+            address: fate["to"]?.string ?? "?", verdict: fate["verdict"]?.string ?? "?",
+            reply: words.joined(separator: " "))
     }
 
     private static func refusal(_ name: String, _ answer: JSONValue) -> Refusal {
@@ -51,10 +92,29 @@ package enum Answer: Equatable {
             status: retryable ? .tryAgain : status, retryAfter: answer["retry_after"]?.int)
     }
 
-    /// `0G2Q5X7J1C0A4 ready order-17`, without the ref where there is none; nil for an error.
+    /// `0G2Q5X7J1C0A4 ready order-17`, without the ref where there is none; nil for an error. Where the outcome is
+    /// known a line follows for each recipient: `    rejected   b@example.com  550 5.1.1 no such user`.
     package var text: String? {
-        guard case .taken(let job, let state, let ref) = self else { return nil }
-        return Printable.text(([job, state] + (ref.map { [$0] } ?? [])).joined(separator: " "))
+        switch self {
+        case .refused: return nil
+        case .taken(let job, let state, let ref): return Self.line(job, state, ref)
+        case .settled(let outcome):
+            let fates = outcome.recipients.map { fate in
+                let verdict = fate.verdict.padding(to: 9)
+                return "    " + Printable.text("\(verdict)  \(fate.address)  \(fate.reply)")
+            }
+            return ([Self.line(outcome.job, outcome.state, outcome.ref)] + fates).joined(separator: "\n")
+        }
+    }
+
+    private static func line(_ job: String, _ state: String, _ ref: String?) -> String {
+        Printable.text(([job, state] + (ref.map { [$0] } ?? [])).joined(separator: " "))
+    }
+}
+
+extension String {
+    fileprivate func padding(to count: Int) -> String {
+        self + String(repeating: " ", count: Swift.max(0, count - self.count))
     }
 }
 

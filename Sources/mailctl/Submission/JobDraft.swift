@@ -8,6 +8,7 @@ package struct JobDraft {
     package var lists: [(key: String, values: [String])] = []
     package var texts: [(key: String, value: String?)] = []
     package var integers: [(key: String, value: Int?)] = []
+    package var wantsBounce = false
     package var delaySeconds: Double?
     /// As in `Name: value`.
     package var headerFields: [String] = []
@@ -20,6 +21,7 @@ package struct JobDraft {
         for (key, value) in texts where value != nil { job[key] = JSONValue(value) }
         for (key, values) in lists where !values.isEmpty { job[key] = .array(values.map(JSONValue.string)) }
         for (key, value) in integers { job[key] = value.map { JSONValue($0) } }
+        if wantsBounce { job["bounce"] = true }
         if let delaySeconds {
             job["delay"] = Int64(exactly: delaySeconds).map(JSONValue.integer) ?? .number(delaySeconds)
         }

@@ -17,10 +17,11 @@ extension JobOptions {
         draft.texts = [
             ("type", type), ("ref", ref), ("from", from), ("subject", subject),
             ("content", try contentText()), ("html", html == "-" ? try Self.standardInput() : html),
-            ("send_at", sendAt), ("expires_at", expiresAt),
+            ("send_at", sendAt), ("expires_at", expiresAt), ("wait", wait ? "settled" : nil),
         ]
         draft.lists = [("to", to), ("cc", cc), ("bcc", bcc), ("reply_to", replyTo)]
         draft.integers = [("priority", priority), ("max_attempts", maxAttempts)]
+        draft.wantsBounce = bounce
         draft.delaySeconds = delay.flatMap(Measure.seconds)
         draft.headerFields = header
         for path in attach { draft.attachments.append((Self.fileName(path), try Self.contents(of: path))) }

@@ -32,6 +32,8 @@ struct JobOptions: ParsableArguments {
     @Option(help: "At most so many attempts.") var maxAttempts: Int?
     @Option(help: "Your own name for the job; comes back in the answer.") var ref: String?
     @Option(help: "The kind of job; email where it is missing.") var type: String?
+    @Flag(help: "Have the sender told by mail of a failure.") var bounce = false
+    @Flag(help: "Wait for the job's end, and say what became of each recipient.") var wait = false
 
     var isEmpty: Bool {
         let lists = [to, cc, bcc, replyTo, header, attach]
@@ -40,6 +42,10 @@ struct JobOptions: ParsableArguments {
     }
 
     mutating func validate() throws {
+        if isEmpty, wait || bounce {
+            throw ValidationError(
+                "--wait and --bounce go with a job by flags; JSON says \"wait\": \"settled\" and \"bounce\": true.")
+        }
         if let delay, Measure.seconds(delay) == nil {
             throw ValidationError("--delay: \"\(delay)\" is no span of time: write 90 (seconds), 15m, 2h or 1d12h.")
         }

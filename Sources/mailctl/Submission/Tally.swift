@@ -5,7 +5,7 @@
 package struct Tally: Equatable {
     package private(set) var taken = 0
     package private(set) var refused = 0
-    /// The first error decides the exit status.
+    /// The first error, or bad end, decides the exit status.
     package private(set) var status = Sysexit.done
 
     package init() {}
@@ -13,6 +13,9 @@ package struct Tally: Equatable {
     package mutating func count(_ answer: Answer) {
         switch answer {
         case .taken: taken += 1
+        case .settled(let outcome):
+            taken += 1
+            if status == .done { status = outcome.status }
         case .refused(let refusal):
             refused += 1
             if status == .done { status = refusal.status }
