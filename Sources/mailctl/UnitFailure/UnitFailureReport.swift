@@ -21,20 +21,24 @@ extension UnitFailure {
             failure.exitCode = Environment.value("MONITOR_EXIT_CODE") ?? ""
             failure.exitStatus = Environment.value("MONITOR_EXIT_STATUS") ?? ""
             failure.invocation = Environment.value("MONITOR_INVOCATION_ID") ?? ""
-            usleep(journalLagMicroseconds)
         } else {
             failure.result = state["Result"] == "success" ? "" : state["Result"]
             failure.exitCode = exitCode(state["ExecMainCode"])
             failure.exitStatus = failure.exitCode.isEmpty ? "" : state["ExecMainStatus"]
             failure.invocation = state["InvocationID"]
         }
+        letJournalCatchUp()
         failure.lines = journal(unit, failure.invocation, count)
         return failure
     }
 
-    /// The journal reads what a program printed and what systemd says of it from two sockets, in no order: the last
-    /// words of a program that died at once can be late, and only root may ask it to catch up (`journalctl --sync`).
-    private static let journalLagMicroseconds: UInt32 = 500_000
+    /// What a program printed and what systemd says of its end reach the journal over two sockets, which it reads in no
+    /// order and when it comes to it: the last words of a program that died may be the last it reads. --sync returns
+    /// when all that lay there has been read. Only root may; maild-unit-failed@.service has an ExecStartPre= for it.
+    private static func letJournalCatchUp() {
+        guard geteuid() == 0 else { return }
+        _ = Program(arguments: ["journalctl", "--sync"]).run()
+    }
 
     /// waitid(2): CLD_EXITED, CLD_KILLED, CLD_DUMPED.
     private static func exitCode(_ number: String) -> String {
