@@ -33,8 +33,9 @@ def callers(machine):
 
 def mail_of(box, word, count=1):
     """As many mails with that word as are waited for; the first."""
-    return until(lambda: (found := [text for text in box.mail() if word in text]) if len(found) >= count else None,
-                 f"{count} mails with {word} are delivered; {box.journal('-n', 10)}")[0]
+    found = until(lambda: len(texts := [text for text in box.mail() if word in text]) >= count and texts,
+                  f"{count} mails with {word} are delivered; {box.journal('-n', 10)}")
+    return found[0]
 
 
 def header(text, name):

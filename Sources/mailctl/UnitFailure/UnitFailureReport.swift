@@ -28,7 +28,7 @@ extension UnitFailure {
             failure.invocation = state["InvocationID"]
         }
         letJournalCatchUp()
-        failure.lines = journal(unit, failure.invocation, count)
+        failure.lines = journal(unit, failure.invocation, count, on: failure.host)
         return failure
     }
 
@@ -50,13 +50,18 @@ extension UnitFailure {
         }
     }
 
-    private static func journal(_ unit: String, _ invocation: String, _ count: Int) -> [String] {
-        let arguments = ["journalctl", "--no-pager", "--quiet", "-o", "short-iso", "-n", "\(count)"]
-        // The unit's own lines of that run, and systemd's about it.
+    private static func journal(_ unit: String, _ invocation: String, _ count: Int, on host: String) -> [String] {
+        let fields = JournalEntry.fields.joined(separator: ",")
+        // Some may turn out to be of other runs.
+        let arguments = ["journalctl", "--no-pager", "--quiet", "-o", "json", "-n", "\(4 * count)"]
         let run = ["_SYSTEMD_INVOCATION_ID=\(invocation)", "+", "INVOCATION_ID=\(invocation)"]
-        let program = Program(arguments: arguments + (invocation.isEmpty ? ["-u", unit] : run))
+        let program = Program(
+            arguments: arguments + ["--output-fields=\(fields)"]
+                + (invocation.isEmpty ? ["-u", unit] : run + ["+", "_SYSTEMD_UNIT=\(unit)"]))
         guard let ending = program.run(), ending.status == 0 else { return [] }
-        return ending.output.split(separator: "\n").map { Printable.text(String($0)) }
+        let entries = ending.output.utf8.split(separator: UInt8(ascii: "\n")).compactMap { JournalEntry($0) }
+        let lines = invocation.isEmpty ? entries : JournalEntry.of(run: invocation, among: entries)
+        return lines.suffix(count).map { $0.text(on: host) }
     }
 
     /// The name by which mail would find the machine, where the resolver knows one.
