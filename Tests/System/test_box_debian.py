@@ -54,3 +54,32 @@ def test_piuparts_finds_nothing_left_behind(boxes, packages, room, names, again)
          "--no-eatmydata", "--no-upgrade-test", "--tmpdir", room, again,
          *(packages[name] for name in names)], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and "PASS: All tests" in done.stdout, done.stdout[-10_000:] + done.stderr
+
+
+UNITS = ["maild.service", "maild.socket", "maild-control.socket", "maild-metrics.socket", "maild-mta.socket"]
+
+
+def test_presets_decide_what_is_enabled_and_started(boxes, packages):
+    """systemd.preset(5): an administrator who wants nothing to start by itself says so once for all."""
+    box = boxes("preset")
+    box.write("/etc/systemd/system-preset/00-nothing.preset", "disable *\n")
+    for name in ("maild", "maild-mta"):
+        box.install(packages[name])
+    for unit in UNITS:
+        assert box.run("systemctl", "is-enabled", unit, check=False).stdout.strip() == "disabled", unit
+        assert box.shown("ActiveState", unit) == "inactive", unit
+
+
+def test_systemd_finds_nothing_wrong_with_what_is_installed(debian):
+    instances = ["maild@x.service", "maild@x.socket", "maild-control@x.socket", "maild-metrics@x.socket"]
+    verdict = debian.run("systemd-analyze", "verify", "--man=no", *UNITS, "maild-unit-failed@x.service", *instances)
+    assert verdict.stdout + verdict.stderr == ""
+    for unit in ("maild.service", "maild@x.service", "maild-unit-failed@x.service"):
+        debian.run("systemd-analyze", "security", "--threshold=12", "--no-pager", unit)
+
+
+def test_bash_completes(debian):
+    script = """source /usr/share/bash-completion/completions/mailctl; complete -p mailctl > /dev/null
+        COMP_WORDS=(mailctl sta); COMP_CWORD=1; COMP_LINE="mailctl sta"; COMP_POINT=11; _mailctl mailctl sta mailctl
+        echo "${COMPREPLY[@]}" """
+    assert debian.output("bash", "-ec", script).split() == ["status"]
