@@ -76,7 +76,7 @@ def test_mailctl_finds_an_instance_by_option_and_by_variable(several):
 def test_a_reload_is_of_one(several):
     several.write("/etc/maild/news.toml", "workers = 5\n")
     several.systemctl("reload", "maild@news")
-    assert several.shown("StatusText", "maild@news.service").startswith("5 workers")
+    until(lambda: several.shown("StatusText", "maild@news.service").startswith("5 workers"), "the status tells it")
     several.write("/etc/maild/news.toml", "wrokers = 6\n")
     assert several.systemctl("reload", "maild@news", check=False).returncode != 0
     several.write("/etc/maild/news.toml", "workers = 2\n")
