@@ -20,7 +20,7 @@ struct ListeningSockets {
             var inherited = try ActivatedSockets.inherited()
             sockets = ListeningSockets(
                 submit: try inherited.take("submit", .unix), control: try inherited.take("control", .unix),
-                metrics: try inherited.take("metrics", .internet))
+                metrics: try inherited.take("metrics", .any))
         } catch {
             throw .system(error.description)
         }

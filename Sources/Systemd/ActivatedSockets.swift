@@ -22,8 +22,22 @@ package struct ActivatedSockets: Sendable {
 
     package enum Family: Sendable {
         case unix
-        /// IPv4 or IPv6.
-        case internet
+        /// Unix, IPv4 or IPv6.
+        case any
+
+        fileprivate var numbers: [CInt] {
+            switch self {
+            case .unix: [AF_UNIX]
+            case .any: [AF_UNIX, AF_INET, AF_INET6]
+            }
+        }
+
+        fileprivate var wanted: String {
+            switch self {
+            case .unix: "a listening Unix stream socket"
+            case .any: "a listening stream socket"
+            }
+        }
     }
 
     package private(set) var unclaimed: [Socket]
@@ -55,12 +69,11 @@ package struct ActivatedSockets: Sendable {
 
     /// A socket unit with `Accept=yes`, a datagram socket or a FIFO would otherwise fail much later, and obscurely.
     private static func check(_ socket: Socket, _ family: Family) throws(ActivationError) {
-        let families = family == .unix ? [AF_UNIX] : [AF_INET, AF_INET6]
         let stream = CInt(SOCK_STREAM.rawValue)
-        guard families.contains(where: { sd_is_socket(socket.descriptor, $0, stream, 1) > 0 }) else {
-            let wanted = family == .unix ? "a listening Unix stream socket" : "a listening TCP socket"
+        guard family.numbers.contains(where: { sd_is_socket(socket.descriptor, $0, stream, 1) > 0 }) else {
             throw ActivationError(
-                description: "inherited socket \"\(socket.name)\" (descriptor \(socket.descriptor)) is not \(wanted)")
+                description:
+                    "inherited socket \"\(socket.name)\" (descriptor \(socket.descriptor)) is not \(family.wanted)")
         }
     }
 }

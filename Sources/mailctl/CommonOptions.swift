@@ -21,9 +21,26 @@ struct CommonOptions: ParsableArguments {
     )
     var controlSocket: String?
 
+    @Option(
+        name: .customLong("instance"),
+        help: ArgumentHelp("The maild of maild@NAME.service. (default: $MAILD_INSTANCE)", valueName: "name"))
+    var instanceName: String?
+
+    mutating func validate() throws {
+        for (name, source) in [(instanceName, "--instance"), (Environment.value("MAILD_INSTANCE"), "MAILD_INSTANCE")] {
+            guard let name, Instance(name) == nil else { continue }
+            throw ValidationError("\(source): up to 64 letters, digits, \"-\", \"_\" and \".\"")
+        }
+    }
+
+    var instance: Instance { named ?? Environment.value("MAILD_INSTANCE").flatMap { Instance($0) } ?? .unnamed }
+
+    private var named: Instance? { instanceName.flatMap { Instance($0) } }
+
+    /// An option is stronger than a variable, and a socket's name than an instance's.
     func path(of door: Door) -> String {
-        let option = door == .submit ? submitSocket : controlSocket
-        return option ?? Environment.value(door.variable) ?? door.defaultPath
+        if let option = door == .submit ? submitSocket : controlSocket { return option }
+        return named?.path(of: door) ?? Environment.value(door.variable) ?? instance.path(of: door)
     }
 
     func connect(to door: Door) throws(Failure) -> UnixStream {

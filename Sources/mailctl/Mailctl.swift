@@ -21,8 +21,8 @@ struct Mailctl: ParsableCommand {
             or writing failed; 75 try again later; 76 maild and mailctl do not understand each other; 77 no \
             permission, or a login refused; 78 the configuration is wrong.
 
-            MAILD_SUBMIT_SOCKET and MAILD_CONTROL_SOCKET name the sockets where the options do not. NO_COLOR turns \
-            colours off.
+            MAILD_SUBMIT_SOCKET and MAILD_CONTROL_SOCKET name the sockets where the options do not, MAILD_INSTANCE the \
+            maild among several. NO_COLOR turns colours off.
             """,
         version: Version.text,
         subcommands: [

@@ -146,7 +146,7 @@ import mailctl
 
     @Test("a state directory that others may read is told")
     func state() {
-        #expect(MachineHealth.judge(stateMode: 0o700) == nil)
-        #expect(MachineHealth.judge(stateMode: 0o755)?.advice == "chmod 700 /var/lib/maild")
+        #expect(MachineHealth.judge("/var/lib/maild", mode: 0o700) == nil)
+        #expect(MachineHealth.judge("/var/lib/maild", mode: 0o755)?.advice == "chmod 700 /var/lib/maild")
     }
 }

@@ -38,7 +38,7 @@ import mailctl
 
                 Look at it:
                     systemctl status backup.service
-                    journalctl -u backup.service _SYSTEMD_INVOCATION_ID=0123456789abcdef0123456789abcdef
+                    journalctl -u backup.service
 
                 The last 2 lines of its journal:
 

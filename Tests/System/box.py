@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A booted Debian with systemd (Tests/System/box) in which the package is installed and treated badly."""
 
+import fcntl
 import os
+import re
 import shutil
 import subprocess
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from control import Control
@@ -14,7 +18,8 @@ from waiting import PATIENCE, until
 SCRIPTS = Path(__file__).resolve().parent / "box"
 PACKAGES = ["libsqlite3-0", "libunbound8"]
 """What the root file system must hold for the package to be installable without a network."""
-TOOLS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "nsenter": "util-linux"}
+TOOLS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "nsenter": "util-linux",
+         "autopkgtest": "autopkgtest", "piuparts": "piuparts"}
 CONFIGURATION = "/etc/maild/maild.toml"
 SOCKETS = ["maild.socket", "maild-control.socket", "maild-metrics.socket"]
 
@@ -30,6 +35,18 @@ def obstacle():
     if made.returncode != 0:
         return f"the tests under a real systemd need a Debian to boot, and could not make it: {made.stderr.strip()}"
     return None
+
+
+def checked(*command):
+    """The output of a command of this host that must succeed."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def rootfs():
+    """The pristine root file system, once `obstacle` has found none in the way."""
+    return Path(os.environ.get("BOX_ROOTFS", "/var/tmp/maild-box-rootfs"))
 
 
 class Box:
@@ -126,6 +143,30 @@ class Box:
             "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q", "--allow-downgrades",
             "--no-install-recommends", f"/share/{Path(package).name}", seconds=120, **options)
 
+    def install_from_debian(self, *names):
+        """Packages of Debian with all they need. This host's apt fetches them, for a system like the box, and keeps
+        them for the next time."""
+        kept = self.share.parents[1] / "packages"
+        with self._debian_lists() as lists, open(kept.with_suffix(".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (kept / "partial").mkdir(parents=True, exist_ok=True)
+            apt = ["apt-get", "-q", *lists, "install", "-y", "--no-install-recommends", *names]
+            files = re.findall(r"^'\S+' (\S+\.deb) ", checked(*apt, "--print-uris"), re.MULTILINE)
+            checked(*apt, "-o", f"Dir::Cache::archives={kept}", "--download-only")
+            for file in files:
+                shutil.copy(kept / file, self.share)
+        self.run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q", "--no-install-recommends",
+                 *(f"/share/{file}" for file in files), seconds=300)
+
+    @contextmanager
+    def _debian_lists(self):
+        """apt's options for what this host knows of Debian and the box has installed."""
+        with tempfile.TemporaryDirectory() as directory:
+            (Path(directory) / "archives/partial").mkdir(parents=True)
+            shutil.copy(self.path("/var/lib/dpkg/status"), directory)
+            yield ["-o", f"Dir::State::status={directory}/status", "-o", f"Dir::Cache={directory}", "-o",
+                   "Debug::NoLocking=true", "-o", "APT::Sandbox::User=root"]
+
     def submission(self):
         return Submission(self.path("/run/maild/submit.sock"))
 
@@ -148,6 +189,12 @@ class Box:
             if numbers[-1] == inside:
                 return os.kill(pid, number)
         raise AssertionError("maild does not run")
+
+    def process(self, name):
+        """The one of that name (15 letters of it) beneath the box's process 1, as this host numbers it."""
+        found = [pid for pid in self._processes() if Path(f"/proc/{pid}/comm").read_text().strip() == name[:15]]
+        assert len(found) == 1, f"{name}: {found}"
+        return found[0]
 
     def _processes(self):
         """Children of the box's process 1, as this host numbers them."""

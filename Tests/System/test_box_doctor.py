@@ -3,6 +3,8 @@
 """`mailctl doctor` on an installed system that is ill in several ways, `mailctl unit-failed` as systemd calls it."""
 
 import json
+import os
+import signal
 
 import pytest
 from box import CONFIGURATION, SOCKETS
@@ -125,6 +127,21 @@ def test_a_failed_unit_is_mailed_with_its_last_lines(failing):
     assert f"To: root@{host}" in text
     for words in ["Nightly backup", "no space on the tape", "Main process exited", "Auto-Submitted: auto-generated"]:
         assert words in text, text
+
+
+def test_last_words_are_in_the_mail_even_if_the_journal_is_slow(failing):
+    """The journal is stopped until the handler of the failure runs, and has read nothing of the program by then."""
+    journal = failing.process("systemd-journal")
+    os.kill(journal, signal.SIGSTOP)
+    try:
+        failing.systemctl("start", "nightly", check=False)
+        until(lambda: failing.shown("SubState", "maild-unit-failed@nightly.service.service") == "start-pre",
+              "the handler waits for the journal")
+        assert not failing.mail()
+    finally:
+        os.kill(journal, signal.SIGCONT)
+    text = mail_of(failing, "nightly.service")
+    assert "no space on the tape" in text and "Main process exited" in text, text
 
 
 def test_the_recipient_is_a_matter_of_a_drop_in(failing):

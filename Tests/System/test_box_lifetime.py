@@ -5,6 +5,9 @@
 import json
 import re
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from box import CONFIGURATION, SOCKETS
@@ -146,16 +149,36 @@ def test_clients_wait_through_restarts(box):
     one.wait_until_delivered()
 
 
-def test_what_runs_too_long_at_a_stop_is_given_back(box):
-    """Nobody answers at the relay's address: the job waits, and the stop does not wait for it."""
-    box.write(CONFIGURATION, '[relay.nowhere]\nhost = "127.0.0.1"\nport = 9\n')
-    box.systemctl("reload", "maild")
+SILENT = """import signal, socket
+server = socket.create_server(("127.0.0.1", 2526))
+print("listens", flush=True)
+signal.pause()
+"""
+
+
+@pytest.fixture
+def silent(box):
+    """A relay that takes connections and says nothing."""
+    server = box.background(sys.executable, "-c", SILENT, network_only=True, stdout=subprocess.PIPE, text=True)
+    assert server.stdout.readline() == "listens\n"
+    yield
+    server.kill()
+    server.wait()
+
+
+def test_what_runs_too_long_at_a_stop_is_given_back(box, silent):
+    box.write(CONFIGURATION, 'drain_seconds_max = 2\n[relay.silent]\nhost = "127.0.0.1"\nport = 2526\n')
+    box.systemctl("restart", "maild")
     with box.submission() as client:
         identity = client.ask(job())["job"]
+    until(lambda: box.status()["counts"]["running"] == 1, "the job is in a worker's hands")
+    place, began = box.journal_place(), time.monotonic()
     box.systemctl("stop", "maild.service")
+    assert time.monotonic() - began >= 2, "the job had no time to finish"
     assert box.shown("Result") == "success"
+    box.wait_for_journal("given back to the spool: 1", place)
     box.systemctl("start", "maild.service")
-    assert box.control.call("Show", id=identity)["job"]["state"] in ("ready", "scheduled")
+    assert box.control.call("Show", id=identity)["job"]["state"] in ("ready", "running", "scheduled")
 
 
 @pytest.mark.parametrize("how", ["--crash", "reboot"])

@@ -1,10 +1,8 @@
 # maild, the mail-job daemon
 # SPDX-License-Identifier: Apache-2.0
-"""The package maild-mta: /usr/sbin/sendmail as cron, PHP, git, units and mail programs call it."""
+"""The package maild-mta: /usr/sbin/sendmail, its options and its socket. test_box_callers.py has those who call it."""
 
 import re
-import shutil
-import subprocess
 
 import pytest
 from waiting import until
@@ -139,36 +137,3 @@ def test_removal_closes_the_socket_and_leaves_maild(boxes, packages):
     box.wait_until_active()
     assert box.shown("ActiveState", "maild.socket") == "active"
     assert box.output("systemctl", "--failed", "--no-legend") == ""
-
-
-@pytest.fixture
-def callers(mta, tmp_path):
-    """The box with cron and mail(1) of Debian in it, which it is given as files."""
-    if not mta.path("/usr/bin/bsd-mailx").exists():
-        names = ["cron", "cron-daemon-common", "sensible-utils", "bsd-mailx", "liblockfile1", "liblockfile-bin",
-                 "libbsd0", "libmd0"]
-        subprocess.run(["apt-get", "download", "-q", *names], cwd=tmp_path, check=True, capture_output=True)
-        for file in tmp_path.glob("*.deb"):
-            shutil.copy(file, mta.share)
-        mta.run("sh", "-c", "DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "
-                f"{' '.join('/share/' + file.name for file in tmp_path.glob('*.deb'))}", seconds=120)
-    return mta
-
-
-def test_mail_1_sends(callers):
-    callers.run("mail", "-s", "by mail(1)", "root", user="ann", input="body\n.not the end\n")
-    text = mail_of(callers, "by mail(1)")
-    assert header(text, "Delivered-To") == "root@localhost" and "body\n.not the end\n" in text
-
-
-def test_cron_mails_what_a_job_says(callers):
-    callers.write("/etc/aliases", "ann: ann@example.com\n")
-    callers.write("/etc/cron.d/speaks", "* * * * * ann echo the job speaks\n")
-    try:
-        # cron works by the minute.
-        until(lambda: any("the job speaks" in text for text in callers.mail()), "cron's mail is delivered", seconds=90)
-        text = next(text for text in callers.mail() if "the job speaks" in text)
-        assert header(text, "Delivered-To") == "ann@example.com"
-        assert header(text, "Subject").endswith("echo the job speaks")
-    finally:
-        callers.path("/etc/cron.d/speaks").unlink()

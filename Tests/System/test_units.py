@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The systemd units, as far as they can be judged without a running systemd."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -39,6 +40,19 @@ def test_systemd_finds_nothing_wrong_with_the_units(units):
 def test_the_service_is_locked_in(units, unit):
     verdict = analyze(units, "security", "--offline=yes", f"--threshold={EXPOSURE_MAX}", f"./{unit}")
     assert verdict.returncode == 0, verdict.stdout
+
+
+def test_an_instance_is_locked_in_as_the_service_is():
+    """Everything but for names is the same, line by line."""
+    def lines(unit):
+        text = (UNITS / unit).read_text()
+        return [line for line in text.partition("[Unit]")[2].splitlines() if not re.search("%i|maild|mailctl", line)]
+    service, instance = lines("maild.service"), lines("maild@.service")
+    assert len(service) > 50
+    assert instance == [line for line in service if line != "Description=Mail-job daemon"]
+    for kind in ("maild", "maild-control", "maild-metrics"):
+        text = (UNITS / f"{kind}@.socket").read_text()
+        assert "Service=maild@%i.service\n" in text and "ListenStream=/run/maild/%i/" in text
 
 
 def test_the_user_and_both_groups_are_made(tmp_path):

@@ -21,20 +21,24 @@ struct Doctor: ParsableCommand {
             full, 77 no permission, 78 the configuration is wrong. As root it sees most.
             """)
 
-    @Option(help: ArgumentHelp("The configuration file to check.", valueName: "file"), completion: .file())
-    var config = "/etc/maild/maild.toml"
+    @Option(
+        help: ArgumentHelp(
+            "The configuration file to check. (default: \(Instance.unnamed.configuration), or that of --instance)",
+            valueName: "file"), completion: .file())
+    var config: String?
 
     @Flag(help: "Do not connect to the relays.") var offline = false
 
     @OptionGroup var common: CommonOptions
 
     mutating func run() throws {
-        var findings = UnitHealth.findings()
-        findings += SocketHealth.findings(.submit, common.path(of: .submit))
-        findings += SocketHealth.findings(.control, common.path(of: .control))
-        findings += ConfigurationHealth.findings(config)
+        let instance = common.instance
+        var findings = UnitHealth.findings(instance)
+        findings += SocketHealth.findings(.submit, common.path(of: .submit), instance)
+        findings += SocketHealth.findings(.control, common.path(of: .control), instance)
+        findings += ConfigurationHealth.findings(config ?? instance.configuration, instance)
         findings += askDaemon()
-        findings += MachineHealth.findings()
+        findings += MachineHealth.findings(instance)
         var screen = Screen()
         if common.json {
             try screen.document(["findings": .array(findings.map(\.json))])
@@ -50,11 +54,15 @@ struct Doctor: ParsableCommand {
         do throws(Failure) {
             var client = try ControlClient(common)
             let status = try client.call("Status")
-            let findings = QueueHealth.judge(status)
+            let findings = QueueHealth.judge(status, common.instance)
             return try offline ? findings : findings + checks(status, &client)
         } catch {
             return error.status == .unavailable || error.status == .noPermission
-                ? [] : [.problem("maild", error.message ?? "?", "journalctl -u maild -x -n 20", error.status)]
+                ? []
+                : [
+                    .problem(
+                        "maild", error.message ?? "?", "journalctl -u \(common.instance.unit) -x -n 20", error.status)
+                ]
         }
     }
 
@@ -67,7 +75,7 @@ struct Doctor: ParsableCommand {
         var findings: [Finding] = []
         for relay in status["relays"]?.array ?? [] where relay["transport"]?.string != "maildir" {
             guard relay["breaker"]?.string != "open", let name = relay["name"] else { continue }
-            findings.append(QueueHealth.judge(check: try client.call("Check", ["relay": name])))
+            findings.append(QueueHealth.judge(check: try client.call("Check", ["relay": name]), common.instance))
         }
         return findings
     }

@@ -9,15 +9,15 @@
 
 /// What maild needs of the machine: room on the disk, a clock that is right, mail that nobody else reads.
 package enum MachineHealth {
-    static let stateDirectory = "/var/lib/maild"
-
-    static func findings() -> [Finding] { disk() + clock() + state() }
+    static func findings(_ instance: Instance) -> [Finding] {
+        disk(instance.stateDirectory) + clock() + state(instance.stateDirectory)
+    }
 
     // MARK: Disk
 
-    private static func disk() -> [Finding] {
+    private static func disk(_ directory: String) -> [Finding] {
         // Its parent will do for who may not look into it; it is seldom a file system of its own.
-        for path in [stateDirectory, "/var/lib"] {
+        for path in [directory, "/var/lib"] {
             var status = statvfs()
             guard statvfs(path, &status) == 0 else { continue }
             let unit = Int(status.f_frsize)
@@ -76,16 +76,15 @@ package enum MachineHealth {
 
     // MARK: State
 
-    private static func state() -> [Finding] {
+    private static func state(_ directory: String) -> [Finding] {
         var status = stat()
-        guard stat(stateDirectory, &status) == 0 else { return [] }
-        return judge(stateMode: Int(status.st_mode & 0o777)).map { [$0] } ?? []
+        guard stat(directory, &status) == 0 else { return [] }
+        return judge(directory, mode: Int(status.st_mode & 0o777)).map { [$0] } ?? []
     }
 
-    package static func judge(stateMode mode: Int) -> Finding? {
+    package static func judge(_ directory: String, mode: Int) -> Finding? {
         guard mode & 0o077 != 0 else { return nil }
         return .warning(
-            stateDirectory, "is open to others (mode 0\(String(mode, radix: 8))): it holds mail",
-            "chmod 700 \(stateDirectory)")
+            directory, "is open to others (mode 0\(String(mode, radix: 8))): it holds mail", "chmod 700 \(directory)")
     }
 }

@@ -9,17 +9,17 @@ package enum QueueHealth {
     /// Longer than that no job should wait for a worker.
     private static let oldestSecondsMax = 600.0
 
-    package static func judge(_ status: JSONValue) -> [Finding] {
-        version(status) + queue(status) + relays(status["relays"]?.array ?? [])
+    package static func judge(_ status: JSONValue, _ instance: Instance = .unnamed) -> [Finding] {
+        version(status, instance) + queue(status) + relays(status["relays"]?.array ?? [], instance)
     }
 
-    private static func version(_ status: JSONValue) -> [Finding] {
+    private static func version(_ status: JSONValue, _ instance: Instance) -> [Finding] {
         let daemon = status["version"]?.string ?? "?"
         guard daemon != Version.text else { return [.ok("versions", "maild and mailctl are \(daemon)")] }
         return [
             .warning(
                 "versions", "maild is \(daemon), mailctl \(Version.text)",
-                "systemctl restart maild, where it was upgraded and runs on as before")
+                "systemctl restart \(instance.unit), where it was upgraded and runs on as before")
         ]
     }
 
@@ -43,20 +43,20 @@ package enum QueueHealth {
         return findings
     }
 
-    private static func relays(_ relays: [JSONValue]) -> [Finding] {
+    private static func relays(_ relays: [JSONValue], _ instance: Instance) -> [Finding] {
         relays.map { relay in
             let subject = "relay \(relay["name"]?.string ?? "?")"
             guard relay["transport"]?.string != "maildir" else {
                 return .warning(
                     "relay", "there is none: mail goes into \(relay["address"]?.string ?? "the Maildir")",
-                    "[relay.NAME] in /etc/maild/maild.toml, see maild.toml(5)")
+                    "[relay.NAME] in \(instance.configuration), see maild.toml(5)")
             }
             switch relay["breaker"]?.string {
             case "open":
                 let waiting = relay["waiting"]?.int ?? 0
                 return .problem(
                     subject, "is away, \(waiting) mails wait: \(relay["cause"]?.string ?? "?")",
-                    "mailctl relays; its table in /etc/maild/maild.toml; the relay's operators")
+                    "mailctl relays; its table in \(instance.configuration); the relay's operators")
             case "half-open":
                 return .warning(subject, "was away and is tried with one mail", "look again in a minute")
             default:
@@ -66,14 +66,14 @@ package enum QueueHealth {
     }
 
     /// The answer of `Check(relay)`: a session as mail would have it.
-    package static func judge(check reply: JSONValue) -> Finding {
+    package static func judge(check reply: JSONValue, _ instance: Instance = .unnamed) -> Finding {
         let subject = "relay \(reply["name"]?.string ?? "?")"
         let steps = reply["findings"]?.array ?? []
         guard reply["ok"]?.bool == true else {
             let last = steps.last { $0["ok"]?.bool != true } ?? steps.last
             return .problem(
                 subject, "\(last?["step"]?.string ?? "check"): \(last?["text"]?.string ?? "failed")",
-                "its table in /etc/maild/maild.toml; operations.md, \"A relay refuses TLS or login\"")
+                "its table in \(instance.configuration); operations.md, \"A relay refuses TLS or login\"")
         }
         let tls = reply["tls"]?.string.map { ", \($0)" } ?? ", in clear"
         return .ok(subject, "takes a session at \(reply["peer"]?.string ?? reply["address"]?.string ?? "?")\(tls)")

@@ -9,7 +9,7 @@
 
 /// One of maild's Unix sockets: is it there, who may open it, does somebody answer.
 package enum SocketHealth {
-    static func findings(_ door: Door, _ path: String) -> [Finding] {
+    static func findings(_ door: Door, _ path: String, _ instance: Instance) -> [Finding] {
         var status = stat()
         guard stat(path, &status) == 0 else {
             return [
@@ -17,17 +17,17 @@ package enum SocketHealth {
                     path, SystemReason.text(errno),
                     errno == EACCES
                         ? "look as root"
-                        : "systemctl start maild.socket maild-control.socket; or name it: \(door.option)",
+                        : "systemctl start \(instance.sockets.joined(separator: " ")); or name it: \(door.option)",
                     errno == EACCES ? .noPermission : .unavailable)
             ]
         }
         guard status.st_mode & S_IFMT == S_IFSOCK else {
-            return [.problem(path, "is no socket", "move it away; systemctl restart maild.socket")]
+            return [.problem(path, "is no socket", "move it away; systemctl restart \(instance.sockets[0])")]
         }
         let rights = Rights(
             group: getgrgid(status.st_gid).map { String(cString: $0.pointee.gr_name) } ?? "\(status.st_gid)",
             mode: Int(status.st_mode & 0o777))
-        return judge(door, path, rights, connection: connectionFailure(door, path))
+        return judge(door, path, rights, instance, connection: connectionFailure(door, path))
     }
 
     package struct Rights: Equatable {
@@ -41,11 +41,12 @@ package enum SocketHealth {
     }
 
     /// - Parameter failure: nil where the connection came about.
-    package static func judge(_ door: Door, _ path: String, _ rights: Rights, connection failure: Failure?) -> [Finding]
-    {
+    package static func judge(
+        _ door: Door, _ path: String, _ rights: Rights, _ instance: Instance = .unnamed, connection failure: Failure?
+    ) -> [Finding] {
         var findings: [Finding] = []
         if let failure {
-            findings.append(.problem(path, failure.message ?? "?", advice(door, failure), failure.status))
+            findings.append(.problem(path, failure.message ?? "?", advice(door, failure, instance), failure.status))
         } else {
             findings.append(.ok(path, "takes connections; for \(who(rights))"))
         }
@@ -64,11 +65,11 @@ package enum SocketHealth {
         return rights.mode & 0o020 != 0 ? "the group \(rights.group)" : "its owner alone"
     }
 
-    private static func advice(_ door: Door, _ failure: Failure) -> String {
+    private static func advice(_ door: Door, _ failure: Failure, _ instance: Instance) -> String {
         switch failure.status {
         case .noPermission: "run this as root, or usermod -aG \(door.group) USER and log in again"
-        case .tryAgain: "mailctl status; systemctl status maild: it is very busy or stuck"
-        default: "systemctl restart maild.socket maild-control.socket maild"
+        case .tryAgain: "mailctl status; systemctl status \(instance.unit): it is very busy or stuck"
+        default: "systemctl restart \(instance.sockets.joined(separator: " ")) \(instance.unit)"
         }
     }
 

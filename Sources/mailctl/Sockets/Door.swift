@@ -6,10 +6,12 @@ package enum Door: Sendable {
     case submit
     case control
 
-    package var defaultPath: String {
+    package var defaultPath: String { Instance.unnamed.path(of: self) }
+
+    package var fileName: String {
         switch self {
-        case .submit: "/run/maild/submit.sock"
-        case .control: "/run/maild/control.sock"
+        case .submit: "submit.sock"
+        case .control: "control.sock"
         }
     }
 

@@ -38,7 +38,7 @@ package struct UnitFailure: Equatable {
             """
             Look at it:
                 systemctl status \(unit)
-                journalctl -u \(unit)\(invocation.isEmpty ? "" : " _SYSTEMD_INVOCATION_ID=\(invocation)")
+                journalctl -u \(unit)
             """)
         parts.append(
             lines.isEmpty

@@ -21,20 +21,24 @@ extension UnitFailure {
             failure.exitCode = Environment.value("MONITOR_EXIT_CODE") ?? ""
             failure.exitStatus = Environment.value("MONITOR_EXIT_STATUS") ?? ""
             failure.invocation = Environment.value("MONITOR_INVOCATION_ID") ?? ""
-            usleep(journalLagMicroseconds)
         } else {
             failure.result = state["Result"] == "success" ? "" : state["Result"]
             failure.exitCode = exitCode(state["ExecMainCode"])
             failure.exitStatus = failure.exitCode.isEmpty ? "" : state["ExecMainStatus"]
             failure.invocation = state["InvocationID"]
         }
-        failure.lines = journal(unit, failure.invocation, count)
+        letJournalCatchUp()
+        failure.lines = journal(unit, failure.invocation, count, on: failure.host)
         return failure
     }
 
-    /// The journal reads what a program printed and what systemd says of it from two sockets, in no order: the last
-    /// words of a program that died at once can be late, and only root may ask it to catch up (`journalctl --sync`).
-    private static let journalLagMicroseconds: UInt32 = 500_000
+    /// What a program printed and what systemd says of its end reach the journal over two sockets, which it reads in no
+    /// order and when it comes to it: the last words of a program that died may be the last it reads. --sync returns
+    /// when all that lay there has been read. Only root may; maild-unit-failed@.service has an ExecStartPre= for it.
+    private static func letJournalCatchUp() {
+        guard geteuid() == 0 else { return }
+        _ = Program(arguments: ["journalctl", "--sync"]).run()
+    }
 
     /// waitid(2): CLD_EXITED, CLD_KILLED, CLD_DUMPED.
     private static func exitCode(_ number: String) -> String {
@@ -46,13 +50,18 @@ extension UnitFailure {
         }
     }
 
-    private static func journal(_ unit: String, _ invocation: String, _ count: Int) -> [String] {
-        let arguments = ["journalctl", "--no-pager", "--quiet", "-o", "short-iso", "-n", "\(count)"]
-        // The unit's own lines of that run, and systemd's about it.
+    private static func journal(_ unit: String, _ invocation: String, _ count: Int, on host: String) -> [String] {
+        let fields = JournalEntry.fields.joined(separator: ",")
+        // Some may turn out to be of other runs.
+        let arguments = ["journalctl", "--no-pager", "--quiet", "-o", "json", "-n", "\(4 * count)"]
         let run = ["_SYSTEMD_INVOCATION_ID=\(invocation)", "+", "INVOCATION_ID=\(invocation)"]
-        let program = Program(arguments: arguments + (invocation.isEmpty ? ["-u", unit] : run))
+        let program = Program(
+            arguments: arguments + ["--output-fields=\(fields)"]
+                + (invocation.isEmpty ? ["-u", unit] : run + ["+", "_SYSTEMD_UNIT=\(unit)"]))
         guard let ending = program.run(), ending.status == 0 else { return [] }
-        return ending.output.split(separator: "\n").map { Printable.text(String($0)) }
+        let entries = ending.output.utf8.split(separator: UInt8(ascii: "\n")).compactMap { JournalEntry($0) }
+        let lines = invocation.isEmpty ? entries : JournalEntry.of(run: invocation, among: entries)
+        return lines.suffix(count).map { $0.text(on: host) }
     }
 
     /// The name by which mail would find the machine, where the resolver knows one.
