@@ -26,7 +26,7 @@ package enum HistoryRecord: Equatable, Sendable {
 ///     {"at":1763900000123,"event":"reported","report":"0SAMK5Z5C008E"}
 package struct NoteRecord: Equatable, Sendable {
     package var at: WallTime
-    /// `held`, `released`, `retried`, `cancelled`, `crashed` or `reported`.
+    /// `held`, `released`, `retried`, `cancelled`, `crashed`, `imported` or `reported`.
     package var event: String
     /// The operator's user.
     package var by: UInt32?

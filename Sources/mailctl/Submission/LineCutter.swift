@@ -46,9 +46,13 @@ package struct LineCutter {
     private var total = 0
 
     private var keys: JobKeys?
+    private let heldBytesMax: Int
 
     /// - Parameter keys: nil leaves each line as it is.
-    package init(keys: JobKeys? = nil) { self.keys = keys }
+    package init(keys: JobKeys? = nil, heldBytesMax: Int = Self.heldBytesMax) {
+        self.keys = keys
+        self.heldBytesMax = heldBytesMax
+    }
 
     package mutating func feed(_ bytes: some Collection<UInt8>) {
         if head > 0 {
@@ -82,7 +86,7 @@ package struct LineCutter {
     }
 
     private mutating func cutPiece(to output: inout [UInt8], _ lines: inout [Line]) -> Bool {
-        guard input.count - head >= Self.heldBytesMax else { return false }
+        guard input.count - head >= heldBytesMax else { return false }
         if !isInside { begin(&lines, JobKeys.Mark(mayRepeat: false)) }
         handOut(through: input.count - 1, &output, &lines)
         isInside = true
