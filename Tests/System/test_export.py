@@ -5,6 +5,7 @@
 import base64
 import json
 import os
+import re
 import stat
 import subprocess
 from collections import Counter
@@ -17,6 +18,10 @@ from waiting import until
 
 LONG = 120.0
 MANY = 3000
+
+
+def subject(message):
+    return re.search(rb"(?m)^Subject: (.*?)\r$", message.data).group(1).decode()
 
 
 def submit(one, *jobs):
@@ -68,7 +73,7 @@ def test_a_queue_arrives_whole_and_once_in_another_maild(apart, tmp_path):
     assert "0 imported" in import_(new, file) and "here already" in import_(new, file)
     assert f"{MANY + 4} here already" in import_(new, file)
     new.wait_for_counts(ready=0, running=0, scheduled=2, held=2, failed=0)
-    assert Counter(message.header("subject") for message in server.messages) == {
+    assert Counter(subject(message) for message in server.messages) == {
         f"n{number}": 1 for number in range(MANY)}
     for name, before in ((name, old.show(name)) for name in [*later, aside, hook]):
         after = new.show(name)
@@ -175,7 +180,7 @@ def test_an_import_that_was_cut_off_is_finished_by_the_next(apart, tmp_path):
     new.control.call("Resume")
     server.wait_for_messages(MANY, seconds=LONG)
     new.wait_for_counts(ready=0, running=0, seconds=LONG)
-    assert len({message.header("subject") for message in server.messages}) == len(server.messages) == MANY
+    assert len({subject(message) for message in server.messages}) == len(server.messages) == MANY
 
 
 def test_a_large_message_moves_too_and_memory_is_bounded_by_a_page(maild, tmp_path):
