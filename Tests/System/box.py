@@ -78,6 +78,16 @@ class Box:
             env=self.environment, capture_output=True, text=True)
         return done.stdout
 
+    def journal_place(self):
+        """Where the journal ends now, for `wait_for_journal`."""
+        shown = self.output("journalctl", "-n", 1, "--show-cursor")
+        return shown.rpartition("-- cursor: ")[2]
+
+    def wait_for_journal(self, text, place, *words):
+        """Until the service's journal has `text` after `place`: a busy queue scrolls any number of last lines away,
+        and the journal takes lines some time after they were written."""
+        until(lambda: text in self.journal("--after-cursor", place, *words), f"the journal says: {text}")
+
     def background(self, *command, network_only=False, **options):
         """A Popen: a command of the box, or one of this host on the box's network."""
         where = ["--net"] if network_only else []

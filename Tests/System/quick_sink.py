@@ -27,6 +27,8 @@ class QuickSink:
         def run():
             self.loop.run_until_complete(listen())
             self.loop.run_forever()
+            self.loop.run_until_complete(self._end_sessions())
+            self.loop.close()
 
         self.thread = threading.Thread(target=run, daemon=True)
         self.thread.start()
@@ -36,6 +38,14 @@ class QuickSink:
     def __exit__(self, *_):
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)
+
+    @staticmethod
+    async def _end_sessions():
+        """So that none is thrown away in the middle of a line, which Python would complain about at some later time."""
+        sessions = asyncio.all_tasks() - {asyncio.current_task()}
+        for session in sessions:
+            session.cancel()
+        await asyncio.gather(*sessions, return_exceptions=True)
 
     async def _session(self, reader, writer):
         try:

@@ -46,10 +46,11 @@ def test_a_reload_takes_a_good_file_and_refuses_a_bad_one(box):
     box.systemctl("reload", "maild")
     assert box.status()["workers"] == 5
     box.write(CONFIGURATION, good.replace("#workers = 8", "wrokers = 6"))
+    place = box.journal_place()
     refused = box.systemctl("reload", "maild", check=False)
     assert refused.returncode != 0
     line = next(number for number, text in enumerate(good.split("\n"), 1) if text == "#workers = 8")
-    assert f"{CONFIGURATION}:{line}: wrokers: is unknown" in box.journal("-n", 20)
+    box.wait_for_journal(f"{CONFIGURATION}:{line}: wrokers: is unknown", place)
     assert (box.status()["workers"], box.main_pid(), box.shown("ActiveState")) == (5, pid, "active")
 
 
@@ -63,14 +64,14 @@ def test_a_bad_file_does_not_make_it_spin_and_a_mended_one_answers_who_waited(bo
     good = box.path(CONFIGURATION).read_text()
     box.systemctl("stop", "maild.service")
     box.write(CONFIGURATION, "workers = 0\n")
-    before = len(starts(box))
+    before, place = len(starts(box)), box.journal_place()
     with box.submission() as client:
         client.send(job(ref="patient"))
         until(lambda: len(starts(box)) >= before + 3, "it was started three times")
         first, *_, last = starts(box)[before:before + 3]
         assert last - first > 3.5, "a client that waits makes it spin"
         assert box.shown("ActiveState", "maild.socket") == "active"
-        assert f"{CONFIGURATION}:1: workers: must be from 1 to 1024" in box.journal("-n", 20)
+        box.wait_for_journal(f"{CONFIGURATION}:1: workers: must be from 1 to 1024", place)
         box.write(CONFIGURATION, good)
         assert client.answer()["ref"] == "patient"
 
@@ -97,6 +98,7 @@ def test_only_maild_speaks_in_its_journal(box):
 def test_a_stopped_process_is_found_out_by_the_watchdog(box):
     box.drop_in("[Service]\nWatchdogSec=2\n")
     box.systemctl("restart", "maild")
+    place = box.journal_place()
     with Steady(box) as steady:
         steady.wait_for_more(3)
         box.signal(signal.SIGSTOP)
@@ -104,7 +106,7 @@ def test_a_stopped_process_is_found_out_by_the_watchdog(box):
         box.wait_until_active()
         steady.wait_for_more(3)
     assert not steady.refused, steady.refused[:5]
-    assert "Watchdog timeout" in box.journal("-n", 40)
+    box.wait_for_journal("Watchdog timeout", place)
     steady.wait_until_delivered()
 
 
