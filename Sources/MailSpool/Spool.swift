@@ -126,8 +126,8 @@ package final class Spool: Sendable {
         requests.put { $0.changes.append(Change(order: order, done: done)) }
     }
 
-    /// Jobs of another spool, in a transaction of its own; at most `Limits.changeJobsMax`. `done` on the writer's thread,
-    /// after they were told to the listener.
+    /// Jobs of another spool, in a transaction of its own; at most `Limits.changeJobsMax`. `done` on the writer's
+    /// thread, after they were told to the listener.
     package func take(
         _ jobs: [ImportedJob], done: @escaping @Sendable (Result<[ImportVerdict], SpoolError>) -> Void
     ) {

@@ -62,7 +62,10 @@ struct ImportTests {
     func twice(_ kind: Shelf.Kind) async throws {
         let stage = try Stage(kind)
         let jobs = (1...4).map { job($0) }
-        #expect(try await stage.take(jobs + [jobs[0]]) == [.imported, .imported, .imported, .imported, .known(jobs[0].id, .scheduled)])
+        #expect(
+            try await stage.take(jobs + [jobs[0]]) == [
+                .imported, .imported, .imported, .imported, .known(jobs[0].id, .scheduled),
+            ])
         await stage.settle([
             Settlement(jobs[0].id, from: .scheduled, to: .delivered, bytes: jobs[0].body.count, uid: 2000),
             Settlement(jobs[1].id, from: .scheduled, to: .failed, bytes: jobs[1].body.count, uid: 2000),

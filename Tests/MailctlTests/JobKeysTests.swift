@@ -20,9 +20,11 @@ import mailctl
         #expect(marked("{ }\r").line == "{\"idempotency_key\":\"run-7\" }\r")
     }
 
-    @Test("a job with a key keeps it, however it is written", arguments: [
-        #"{"to":"a","idempotency_key":"mine"}"#, #"{"idempotency_\u006bey":"mine"}"#, #"{"idempotency_key":5}"#,
-    ])
+    @Test(
+        "a job with a key keeps it, however it is written",
+        arguments: [
+            #"{"to":"a","idempotency_key":"mine"}"#, #"{"idempotency_\u006bey":"mine"}"#, #"{"idempotency_key":5}"#,
+        ])
     func kept(line: String) {
         #expect(marked(line).line == line)
         #expect(marked(line).mark.mayRepeat)
@@ -33,9 +35,11 @@ import mailctl
         #expect(marked(#"{"body":{"idempotency_key":"x"}}"#).mark.insertion.count > 0)
     }
 
-    @Test("what is no job stays as it is, and becomes none when it is sent again", arguments: [
-        "", "x", "{", "[]", #"{"to":"a""#, #"{"to":"a","to":"b"}"#, "\u{FEFF}{}",
-    ])
+    @Test(
+        "what is no job stays as it is, and becomes none when it is sent again",
+        arguments: [
+            "", "x", "{", "[]", #"{"to":"a""#, #"{"to":"a","to":"b"}"#, "\u{FEFF}{}",
+        ])
     func noJob(line: String) {
         #expect(marked(line).mark == JobKeys.Mark())
     }

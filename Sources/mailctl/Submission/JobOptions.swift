@@ -31,7 +31,8 @@ struct JobOptions: ParsableArguments {
     @Option(help: "0 to 9, higher goes first; 4 where it is missing.") var priority: Int?
     @Option(help: "At most so many attempts.") var maxAttempts: Int?
     @Option(help: "Your own name for the job; comes back in the answer.") var ref: String?
-    @Option(help: "Who submits a job with the same key again means the same job; its own for each job where it is missing.")
+    @Option(
+        help: "Who submits a job with the same key again means the same job; its own for each job where it is missing.")
     var idempotencyKey: String?
     @Option(help: "The kind of job; email where it is missing.") var type: String?
 

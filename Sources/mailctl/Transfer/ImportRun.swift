@@ -70,7 +70,8 @@ struct ImportRun: ~Copyable {
         }
         guard result["outcome"]?.string == "refused" else { return }
         let job = result["job"]?.string.map { "\($0): " } ?? ""
-        StandardError.write("mailctl: line \(number): \(Printable.text(job + (result["reason"]?.string ?? "refused")))\n")
+        StandardError.write(
+            "mailctl: line \(number): \(Printable.text(job + (result["reason"]?.string ?? "refused")))\n")
     }
 
     mutating func finish() throws(Failure) {
