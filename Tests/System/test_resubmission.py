@@ -55,8 +55,7 @@ def test_each_job_is_taken_once_however_often_maild_is_killed(maild, how, seed):
         process.stdin.write(piece)
         process.stdin.flush()
         if number % 8 == 0:
-            # Somewhere between a line and its answer: the moment is what is tested.
-            time.sleep(chance.uniform(0, 0.02))
+            time.sleep(chance.uniform(0, 0.02))  # The moment, between a line and its answer, is what is tested.
             one.process.send_signal(signal.SIGKILL if number % 16 else signal.SIGTERM)
             one.process.wait()
             kills += 1

@@ -85,7 +85,7 @@ private struct ExportTally {
     var text: String {
         let all = "\(jobs) job\(jobs == 1 ? "" : "s") exported"
         guard running > 0 else { return all }
-        return
-            "\(all); \(running) of them \(running == 1 ? "is" : "are") in a worker's hands, and may be delivered here too"
+        let verb = running == 1 ? "is" : "are"
+        return "\(all); \(running) of them \(verb) in a worker's hands, and may be delivered here too"
     }
 }

@@ -6,8 +6,8 @@ import MailWire
 
 /// Lines of an export on their way to maild, some at a time, and what became of each.
 struct ImportRun: ~Copyable {
-    /// A call takes so many jobs, and no more once they reach so many bytes (but at least one): below what any operator's
-    /// call may have.
+    /// A call takes so many jobs, and no more once they reach so many bytes (but at least one): below what any
+    /// operator's call may have.
     private static let jobsMax = 500
     private static let bytesMax = 256 << 10
 
