@@ -13,6 +13,8 @@ package struct JobKeys {
         package var mayRepeat = true
         /// Its answer comes when the outcome is known, however late.
         package var waitsForOutcome = false
+
+        package init(mayRepeat: Bool = true) { self.mayRepeat = mayRepeat }
     }
 
     /// Different for each run of mailctl, and for each machine.
