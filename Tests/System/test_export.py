@@ -45,7 +45,7 @@ def import_(one, path, *arguments):
 def apart(maild, judge):
     """The maild that jobs come from, and the one they go to, with the server that the second delivers to."""
     server = judge()
-    queue = {"queue": {"news": {"weight": 1}}, "webhook": {}}
+    queue = {"queue": {"news": {"weight": 1}}, "webhook": {"allow_private": False}}
     return maild(workers=2, **queue).start(), maild(workers=4, relay=server.settings(), **queue).start(), server
 
 

@@ -54,6 +54,8 @@ def test_each_job_is_taken_once_however_often_maild_is_killed(maild, how, seed):
     for number, piece in enumerate(pausing(lines, chance)):
         process.stdin.write(piece)
         process.stdin.flush()
+        # A maild that is away before the first connection is not waited for.
+        until(lambda: output, "the first line is answered", failed=lambda: process.poll() is not None)
         if number % 8 == 0:
             time.sleep(chance.uniform(0, 0.02))  # The moment, between a line and its answer, is what is tested.
             one.process.send_signal(signal.SIGKILL if number % 16 else signal.SIGTERM)
