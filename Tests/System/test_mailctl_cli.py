@@ -236,6 +236,8 @@ def test_a_refused_connection_gives_the_daemons_reason(mailctl, maild):
     result = mailctl("submit", input=jobs(3))
     assert result.returncode == 75
     assert b"quota_exceeded: too many connections" in result.stderr
+    # It is told once, and not of each line over a connection of its own.
+    assert len(complaints(mailctl("submit", input=jobs(3000)))) == 2
 
 
 @pytest.mark.parametrize("answer", [b"220 mail.example.com ESMTP", b"{}", b"[1]", b"\xff\xfe"])

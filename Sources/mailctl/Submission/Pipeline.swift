@@ -35,8 +35,17 @@ struct Pipeline: ~Copyable {
         var canSend = true
         var hasFinished = false
         var isClosed = false
+        var answerCount = 0
+        /// Its first answer, and so far its only one, is what a user with too many connections is told.
+        var isTurnedAway = false
 
         init(_ stream: consuming UnixStream) { self.stream = stream }
+
+        func note(_ answer: Answer) {
+            answerCount += 1
+            guard case .refused(let refusal) = answer else { return isTurnedAway = false }
+            isTurnedAway = answerCount == 1 && refusal.name == WireErrorName.quotaExceeded.rawValue
+        }
     }
 
     /// - Parameter open: makes another connection in the place of `stream`.
@@ -95,7 +104,7 @@ struct Pipeline: ~Copyable {
     /// Connects again and begins with the oldest line that was not answered; false where that cannot be.
     private mutating func renew() throws(Failure) -> Bool {
         persistence.lost()
-        guard outbox.mayRepeat else { return false }
+        guard outbox.mayRepeat, !link.isTurnedAway else { return false }
         try report.settle()
         guard let stream = try persistence.connect(open) else { return false }
         link = Link(stream)
@@ -178,6 +187,7 @@ struct Pipeline: ~Copyable {
                 link.isClosed = true
                 return
             }
+            link.note(answer)
             try report.take(answer, line, of: outbox.oldest?.number)
             outbox.drop()
             persistence.answered()
