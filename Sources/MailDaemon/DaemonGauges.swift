@@ -26,9 +26,7 @@ struct DaemonGauges: GaugeSource {
         gauges.healthy = house.heartbeat.isHealthy
         gauges.heartbeat = house.heartbeat.lastBeat ?? house.startedAt
         gauges.paused = report.isPaused
-        gauges.jobs = jobs(report)
-        gauges.runningByKind = rooms.dispatcher.gauges.busyByKind
-        gauges.oldestReadySeconds = report.oldestReady.map { max(0, house.clock.now().seconds(since: $0)) } ?? 0
+        gauges.queues = queues(report)
         gauges.workersBusy = report.busy
         gauges.workersIdle = max(0, report.target - report.busy)
         gauges.workersTarget = report.target
@@ -51,12 +49,38 @@ struct DaemonGauges: GaugeSource {
             }
     }
 
-    private func jobs(_ report: DispatchReport) -> Gauges.Jobs {
-        let tally = rooms.spool.tally
-        return Gauges.Jobs(
-            ready: max(0, tally.ready + report.dueLoaded - report.busy),
-            scheduled: max(0, tally.scheduled - report.dueLoaded), running: report.busy, held: tally.held,
-            failed: tally.failed)
+    /// Those that were ever named. From the tally, which is written with the jobs: no row is read.
+    private func queues(_ report: DispatchReport) -> [Gauges.Queue] {
+        let now = house.clock.now()
+        var jobs = counts(report)
+        return report.queues.map { number, queue in
+            Gauges.Queue(
+                number: number, jobs: jobs.removeValue(forKey: number) ?? [],
+                oldestReadySeconds: queue.oldestReady.map { max(0, now.seconds(since: $0)) } ?? 0,
+                isPaused: report.isPaused || queue.rule.isPaused)
+        }
+    }
+
+    /// By queue, then by kind. What is in hand stands on disk as ready, or as scheduled with its time come.
+    private func counts(_ report: DispatchReport) -> [UInt16: [Gauges.Jobs]] {
+        var classes: [JobClass: GroupCount] = [:]
+        for (group, count) in rooms.spool.tally.groups {
+            classes[JobClass(group.queue, group.kind), default: GroupCount()].add(count)
+        }
+        var queues: [UInt16: [Gauges.Jobs]] = [:]
+        for (name, count) in classes {
+            let (due, busy) = (report.dueByClass[name] ?? 0, report.busyByClass[name] ?? 0)
+            // An unknown kind's number may be any; it is counted with the last one.
+            let kind = min(Int(name.kind), house.events.kinds.count - 1)
+            var jobs = queues[name.queue] ?? Array(repeating: Gauges.Jobs(), count: house.events.kinds.count)
+            jobs[kind] =
+                jobs[kind]
+                + Gauges.Jobs(
+                    ready: max(0, count.ready + due - busy), scheduled: max(0, count.scheduled - due), running: busy,
+                    held: count.held, failed: count.failed)
+            queues[name.queue] = jobs
+        }
+        return queues
     }
 }
 

@@ -78,6 +78,7 @@ final class House: @unchecked Sendable {
         let inHand = try Self.attempt { () throws(SpoolError) in try recover(keeping) }
         let found = keeping.opened
         events.apps.remember(found.settings)
+        events.know(queues: found.queues, configured: configuration.queueNames)
         let dispatcher = Dispatcher(
             on: delivery, kinds: kinds.all, settings: DispatchSettings(configuration, queues: found.queues),
             workers: DispatchFact.workers(found.settings, configured: configuration.workers),

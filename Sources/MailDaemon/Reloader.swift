@@ -64,6 +64,8 @@ final class Reloader: Sendable {
             ? try Kinds.mailTransport(new, house.kinds.vault, on: house.delivery, events: house.events) : nil
         let renewals = try house.kinds.renewals(new)
         let queues = try defineQueues(new)
+        // Before any job may name a new one.
+        house.events.know(queues: queues, configured: new.queueNames)
         house.configuration = new
         house.tlsStamps = stamps
         house.events.journal.level = Priority(new.logLevel)

@@ -3,6 +3,19 @@
 
 import MailJob
 
+/// Jobs that are counted together: of one queue and kind.
+package struct JobClass: Hashable, Sendable {
+    /// The queue's number in the spool.
+    package var queue: UInt16
+    /// Index into the kinds; past their end for one that is not configured.
+    package var kind: UInt8
+
+    package init(_ queue: UInt16, _ kind: UInt8) {
+        self.queue = queue
+        self.kind = kind
+    }
+}
+
 /// The dispatcher's numbers for status, page and metrics.
 package struct DispatchReport: Sendable {
     package struct Worker: Sendable {
@@ -33,9 +46,11 @@ package struct DispatchReport: Sendable {
     package var target = 0
     package var configured = 0
     package var busy = 0
+    package var busyByClass: [JobClass: Int] = [:]
     package var isPaused = false
-    /// Scheduled jobs whose time has come and that are at hand.
+    /// Scheduled jobs whose time has come and that are at hand, or in hand.
     package var dueLoaded = 0
+    package var dueByClass: [JobClass: Int] = [:]
     package var oldestReady: WallTime?
 
     package init() {}
@@ -46,8 +61,6 @@ package struct DispatchGauges: Sendable {
     package var target = 0
     package var places = 0
     package var busy = 0
-    /// Jobs in hand, by kind.
-    package var busyByKind: [Int] = []
     package var isPaused = false
     package var dueLoaded = 0
     package var oldestReady: WallTime?

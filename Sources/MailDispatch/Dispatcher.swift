@@ -117,11 +117,11 @@ package final class Dispatcher: @unchecked Sendable {
     private func begin(_ job: WaitingJob) {
         let now = clock.now()
         guard job.expiresAt > now else { return expire(job, now) }
-        guard let number = pool.begin(job.id, kind: job.kind, now: clock.monotonic()) else { return }
+        guard let number = pool.begin(job.id, kind: job.kind, queue: job.queue, now: clock.monotonic()) else { return }
         inHand?.begin(number, job.id)
         events.attemptBegan(
             worker: number, job: job.id, kind: Int(job.kind), queue: job.queue, attempt: job.attempts + 1)
-        if job.attempts == 0 { events.queueWait(seconds: now.seconds(since: job.readyAt)) }
+        if job.attempts == 0 { events.queueWait(queue: job.queue, seconds: now.seconds(since: job.readyAt)) }
         let began = clock.monotonic()
         if job.isLarge { largeBytes += job.length }
         guard Int(job.kind) < kinds.count else { return end(job, number, unknownKind(job), now, began) }
@@ -235,7 +235,6 @@ package final class Dispatcher: @unchecked Sendable {
         gauges.target = pool.target
         gauges.places = pool.places.count
         gauges.busy = pool.busy
-        gauges.busyByKind = pool.busyByKind(kinds.count)
         gauges.isPaused = isPaused
         gauges.isDraining = isDraining
         gauges.dueLoaded = window.dueLoaded

@@ -8,7 +8,7 @@ import MailSpool
 /// were loaded before and are not yet settled included.
 struct DueReads {
     /// Loaded, and the settlement not yet on disk.
-    private(set) var loaded: Set<JobID> = []
+    private(set) var loaded: [JobID: JobClass] = [:]
     /// Settled on disk while a read was under way, which may have found them as they were before.
     private var settledMeanwhile: Set<JobID> = []
     /// Put off, and the settlement not yet on disk, or not yet told to be: a read may find them before that news comes.
@@ -49,7 +49,8 @@ struct DueReads {
         for job in due.jobs {
             if settledMeanwhile.contains(job.id) {
                 moving.insert(job.lane)
-            } else if !deferred.contains(job.id), loaded.insert(job.id).inserted {
+            } else if !deferred.contains(job.id), loaded[job.id] == nil {
+                loaded[job.id] = JobClass(job.queue, job.kind)
                 moving.insert(job.lane)
                 new.append(job)
             }
@@ -70,7 +71,7 @@ struct DueReads {
     mutating func settled(_ id: JobID) {
         if isReading { settledMeanwhile.insert(id) }
         guard knownCount > 0 else { return }
-        loaded.remove(id)
+        loaded[id] = nil
         deferred.remove(id)
         if !stalled.isEmpty { stalled = stalled.filter { !$0.value.contains(id) } }
     }

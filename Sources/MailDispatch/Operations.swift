@@ -155,8 +155,10 @@ extension Dispatcher {
         report.target = pool.target
         report.configured = configuredWorkers
         report.busy = pool.busy
+        report.busyByClass = pool.busyByClass
         report.isPaused = isPaused
         report.dueLoaded = window.dueLoaded
+        report.dueByClass = window.dueByClass
         report.oldestReady = window.oldest
         report.queues = queueReports
         return report

@@ -177,6 +177,10 @@ package struct ReadyWindow {
     /// Scheduled jobs at hand or in hand, until their settlement is on disk.
     package var dueLoaded: Int { due.loaded.count }
 
+    package var dueByClass: [JobClass: Int] {
+        due.loaded.values.reduce(into: [:]) { counts, found in counts[found, default: 0] += 1 }
+    }
+
     /// A look for due jobs is outstanding, and may begin.
     package var wantsDue: Bool {
         due.mayBegin && (due.wantsLook || due.open.contains { numbers[$0].map { lanes[$0].dueRunsLow } ?? true })

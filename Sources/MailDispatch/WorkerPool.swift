@@ -11,6 +11,7 @@ package struct WorkerPool {
     package struct Place: Sendable {
         package var job: JobID?
         package var kind: UInt8 = 0
+        package var queue: UInt16 = 0
         /// Monotonic seconds at which the present state began.
         package var since: Double
     }
@@ -29,16 +30,15 @@ package struct WorkerPool {
 
     package var hasFree: Bool { !free.isEmpty }
 
-    /// - Parameter count: number of kinds.
-    package func busyByKind(_ count: Int) -> [Int] {
-        var jobs = [Int](repeating: 0, count: count)
-        for place in places where place.job != nil && Int(place.kind) < count { jobs[Int(place.kind)] += 1 }
+    package var busyByClass: [JobClass: Int] {
+        var jobs: [JobClass: Int] = [:]
+        for place in places where place.job != nil { jobs[JobClass(place.queue, place.kind), default: 0] += 1 }
         return jobs
     }
 
-    package mutating func begin(_ job: JobID, kind: UInt8, now: Double) -> Int? {
+    package mutating func begin(_ job: JobID, kind: UInt8, queue: UInt16 = 0, now: Double) -> Int? {
         guard let number = free.popLast() else { return nil }
-        places[number] = Place(job: job, kind: kind, since: now)
+        places[number] = Place(job: job, kind: kind, queue: queue, since: now)
         busy += 1
         return number
     }

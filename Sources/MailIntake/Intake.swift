@@ -201,10 +201,10 @@ package final class Intake: @unchecked Sendable {
 
     private func count(_ chunk: Chunk, client app: AppHandle) {
         guard !chunk.submissions.isEmpty else { return }
-        var kept = [Int](repeating: 0, count: schemas.count)
-        chunk.forEachKept { index, _ in kept[Int(chunk.submissions[index].kind)] += 1 }
-        for (kind, jobs) in kept.enumerated() where jobs > 0 {
-            events.accepted(kind: kind, jobs: jobs, app: app) { chunk.accepted(kind) }
+        for group in chunk.groups {
+            events.accepted(kind: Int(group.kind), queue: group.queue, jobs: group.jobs, app: app) {
+                chunk.accepted(group)
+            }
         }
         for (index, _) in chunk.repeats { events.deduplicated(kind: Int(chunk.submissions[index].kind)) }
         for (_, refusal) in chunk.refusals {
@@ -292,11 +292,33 @@ extension Intake: ReceiptSink {
 }
 
 extension Chunk {
-    fileprivate func accepted(_ kind: Int) -> [AcceptedJob] {
+    /// Kept jobs that are told of together.
+    fileprivate struct Group {
+        var kind: UInt8
+        var queue: UInt16
+        var jobs = 0
+    }
+
+    /// Few: most chunks have one, and jobs that are alike come one after the other.
+    fileprivate var groups: [Group] {
+        var groups: [Group] = []
+        var last = 0
+        forEachKept { index, _ in
+            let job = submissions[index]
+            if last >= groups.count || groups[last].kind != job.kind || groups[last].queue != job.queue {
+                last = groups.firstIndex { $0.kind == job.kind && $0.queue == job.queue } ?? groups.count
+                if last == groups.count { groups.append(Group(kind: job.kind, queue: job.queue)) }
+            }
+            groups[last].jobs += 1
+        }
+        return groups
+    }
+
+    fileprivate func accepted(_ group: Group) -> [AcceptedJob] {
         var jobs: [AcceptedJob] = []
         forEachKept { index, id in
             let job = submissions[index]
-            guard Int(job.kind) == kind else { return }
+            guard job.kind == group.kind, job.queue == group.queue else { return }
             jobs.append(AcceptedJob(id: id, queue: job.queue, state: job.dueAt == nil ? .ready : .scheduled))
         }
         return jobs

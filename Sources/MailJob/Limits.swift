@@ -106,6 +106,12 @@ package enum Limits {
     /// After SIGTERM a running job has so long to end before it is given back to the spool.
     package static let drainSecondsMax = 20
 
+    // MARK: Telemetry
+
+    /// Queues that the configuration no longer names and that have a metric's label of their own, for as long as the
+    /// daemon runs; each costs some sixty series. A configuration that changes daily must not add up.
+    package static let formerQueueLabelsMax = 32
+
     // MARK: SMTP
 
     /// RFC 5321 §4.5.3.1.5: a reply line has at most 512 octets; servers that say more are common, those without any

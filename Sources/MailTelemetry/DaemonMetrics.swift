@@ -9,7 +9,6 @@ final class DaemonMetrics: Sendable {
     private let buildInfo: Family<Gauge>
     private let ready: Gauge
     private let heartbeat: Gauge
-    private let paused: Gauge
     private let reloadSucceeded: Gauge
     private let reloadTime: Gauge
     private let logDropped: Counter
@@ -19,7 +18,6 @@ final class DaemonMetrics: Sendable {
         ready = registry.gauge("maild_ready", "Whether maild serves (1) or starts or stops (0).")
         heartbeat = registry.gauge(
             "maild_heartbeat_timestamp_seconds", "When every part of the daemon was last seen to move.")
-        paused = registry.gauge("maild_queue_paused", "Whether an operator has stopped the claiming of jobs (1).")
         reloadSucceeded = registry.gauge(
             "maild_config_last_reload_successful", "Whether the last reading of the configuration took effect (1).")
         reloadTime = registry.gauge(
@@ -31,7 +29,6 @@ final class DaemonMetrics: Sendable {
     func set(_ gauges: Gauges) {
         ready.set(gauges.ready)
         heartbeat.set(Double(gauges.heartbeat.milliseconds) / 1000)
-        paused.set(gauges.paused)
     }
 
     func started(version: String, at time: WallTime) {

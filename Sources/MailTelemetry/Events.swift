@@ -48,6 +48,11 @@ package final class Events: Sendable {
     /// The app's handle; the same for the same name. For new connections and reloads: takes a lock.
     package func appHandle(_ name: String) -> AppHandle { metrics.apps.handle(name, isShown: !apps.isEmpty) }
 
+    /// The queues that jobs may name, and what numbers the spool gave to all that ever were. For start and reload.
+    package func know(queues: [String: UInt16], configured: [String]) {
+        metrics.queues.know(queues, configured: configured)
+    }
+
     /// False: of an address the log has only the domain. May be changed at any time.
     package var showsAddresses: Bool {
         get { !hidesAddresses.load(ordering: .relaxed) }
@@ -86,10 +91,13 @@ extension Events {
     package var totals: Totals {
         var totals = Totals()
         let jobs = metrics.jobs
-        totals.accepted = jobs.accepted.reduce(0) { $0 + Int($1.value) }
+        let queues = metrics.queues.all
+        totals.accepted = queues.flatMap(\.accepted).reduce(0) { $0 + Int($1.value) }
         totals.rejected = jobs.rejected.values.reduce(Int(jobs.rejectedOtherwise.value)) { $0 + Int($1.value) }
         (totals.attempts, totals.attemptSeconds) = metrics.workers.total
-        let ends = JobMetrics.outcomes.indices.map { end in jobs.completed.reduce(0) { $0 + Int($1[end].value) } }
+        let ends = JobMetrics.outcomes.indices.map { end in
+            queues.flatMap(\.completed).reduce(0) { $0 + Int($1[end].value) }
+        }
         (totals.delivered, totals.failed, totals.expired, totals.cancelled) = (ends[0], ends[1], ends[2], ends[3])
         return totals
     }

@@ -5,23 +5,6 @@ import MailJob
 
 /// How things stand at one moment, as the daemon's parts know it: never kept by counting up and down.
 package struct Gauges: Sendable {
-    /// Jobs on disk by state. A scheduled job whose time has come counts as ready; running jobs are counted apart.
-    package struct Jobs: Equatable, Sendable {
-        package var ready = 0
-        package var scheduled = 0
-        package var running = 0
-        package var held = 0
-        package var failed = 0
-
-        package init(ready: Int = 0, scheduled: Int = 0, running: Int = 0, held: Int = 0, failed: Int = 0) {
-            self.ready = ready
-            self.scheduled = scheduled
-            self.running = running
-            self.held = held
-            self.failed = failed
-        }
-    }
-
     package struct Relay: Sendable {
         package var name: String
         /// Open now, and of these without work.
@@ -60,12 +43,10 @@ package struct Gauges: Sendable {
     package var healthy = false
     /// When every part was last seen to move.
     package var heartbeat = WallTime(milliseconds: 0)
+    /// All queues are.
     package var paused = false
-    package var jobs = Jobs()
-    /// Jobs in workers' hands by index of their kind; shorter than the list of kinds means zero for the rest.
-    package var runningByKind: [Int] = []
-    /// 0 where no job is ready.
-    package var oldestReadySeconds = 0.0
+    /// Those that hold jobs, and any others.
+    package var queues: [Queue] = []
     package var workersIdle = 0
     package var workersBusy = 0
     package var workersTarget = 0

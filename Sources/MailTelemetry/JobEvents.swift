@@ -6,17 +6,23 @@ import Systemd
 
 /// What happens to jobs.
 extension Events {
-    /// Jobs of one kind are on disk and may be answered.
-    /// - Parameter which: asked for only where somebody watches.
-    package func accepted(kind: Int, jobs: Int, app: AppHandle? = nil, which: () -> [AcceptedJob] = { [] }) {
+    /// Jobs of one kind and queue are on disk and may be answered.
+    /// - Parameters:
+    ///   - queue: its number in the spool, as everywhere.
+    ///   - which: asked for only where somebody watches.
+    package func accepted(
+        kind: Int, queue: UInt16 = 0, jobs: Int, app: AppHandle? = nil, which: () -> [AcceptedJob] = { [] }
+    ) {
         let kind = known(kind)
-        metrics.jobs.accepted[kind].add(jobs)
+        let handle = metrics.queues.handle(queue)
+        handle.accepted[kind].add(jobs)
         app?.accepted.add(jobs)
         journal.write(.debug) { line in
             line.message("jobs accepted: ")
             line.add(jobs)
             line.identify(EventID.accepted)
             line.field("KIND", kinds[kind])
+            line.field("QUEUE", handle.name)
             if let app, !apps.isEmpty { line.field("APP", app.name) }
         }
         guard watchers.isOn else { return }
@@ -93,7 +99,7 @@ extension Events {
     }
 
     /// A ready job has waited so long for a worker.
-    package func queueWait(seconds: Double) { metrics.jobs.queueWait.observe(seconds) }
+    package func queueWait(queue: UInt16 = 0, seconds: Double) { metrics.queues.handle(queue).wait.observe(seconds) }
 
     /// `worker` counts from 0, `attempt` from 1.
     package func attemptBegan(worker: Int, job: JobID, kind: Int, queue: UInt16, attempt: Int) {
@@ -143,10 +149,7 @@ extension Events {
         verdicts: [(recipient: String, verdict: Verdict)], relay: String
     ) {
         let kind = known(kind)
-        if let outcome = JobMetrics.outcomes.firstIndex(of: state) {
-            metrics.jobs.completed[kind][outcome].add()
-            metrics.jobs.endToEnd[kind][outcome].observe(endToEndSeconds)
-        }
+        completed(state, kind, queue, endToEndSeconds)
         if state == .failed || state == .expired { remember(job, kind: kind, relay: relay, verdicts) }
         let ending = JobEnding(state, verdicts)
         journal.write(ending.priority) { line in
@@ -163,6 +166,13 @@ extension Events {
             (event.state, event.attempts, event.verdicts) = (state, attempts, verdicts)
             if !relay.isEmpty { event.relay = relay }
         }
+    }
+
+    /// Of a state that is an end.
+    func completed(_ state: JobState, _ kind: Int, _ queue: UInt16, _ endToEndSeconds: Double) {
+        guard let outcome = JobMetrics.outcomes.firstIndex(of: state) else { return }
+        metrics.queues.handle(queue).completed[kind][outcome].add()
+        metrics.jobs.endToEnd[kind][outcome].observe(endToEndSeconds)
     }
 
     /// By its name and never by a number; nothing where no app is configured.

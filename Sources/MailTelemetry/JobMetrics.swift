@@ -4,7 +4,7 @@
 import Exposition
 import MailJob
 
-/// Jobs from their acceptance to their end, by kind.
+/// Jobs from their acceptance to their end, by kind. What is told of each queue too is in `QueueMetrics`.
 final class JobMetrics: Sendable {
     /// The errors of docs/protocol.md.
     static let errors = [
@@ -15,8 +15,6 @@ final class JobMetrics: Sendable {
     static let outcomes: [JobState] = [.delivered, .failed, .expired, .cancelled]
 
     /// By kind.
-    let accepted: [Counter]
-    /// By kind.
     let deduplicated: [Counter]
     /// By error.
     let rejected: [String: Counter]
@@ -25,23 +23,17 @@ final class JobMetrics: Sendable {
     let attempts: [[Counter]]
     let duration: [[Histogram]]
     /// By kind, then by outcome.
-    let completed: [[Counter]]
     let endToEnd: [[Histogram]]
     /// By kind.
     let putOff: [Counter]
-    let queueWait: Histogram
     let recovered: Counter
     let crashed: Counter
     /// By what operators did.
     let operated: [WatchedEvent.Name: Counter]
-    private let states: [Gauge]
-    private let oldestReady: Gauge
 
     init(_ registry: Registry, kinds: [String]) {
         let results = AttemptResult.allCases.map(\.name)
         let outcomes = Self.outcomes.map(\.name)
-        let acceptedFamily = registry.counters(
-            "maild_jobs_accepted_total", "Jobs put on disk and answered.", labels: ["type"])
         let rejectedFamily = registry.counters(
             "maild_jobs_rejected_total", "Submitted lines answered with an error.", labels: ["reason"])
         let deduplicatedFamily = registry.counters(
@@ -49,13 +41,6 @@ final class JobMetrics: Sendable {
             labels: ["type"])
         let attemptsFamily = registry.counters(
             "maild_job_attempts_total", "Attempts that ended, by their result.", labels: ["type", "result"])
-        let completedFamily = registry.counters(
-            "maild_jobs_completed_total", "Jobs that reached their end.", labels: ["type", "outcome"])
-        let statesFamily = registry.gauges("maild_jobs", "Unfinished jobs by state.", labels: ["state"])
-        oldestReady = registry.gauge(
-            "maild_queue_oldest_ready_age_seconds", "How long the oldest ready job has waited; 0 where none waits.")
-        queueWait = registry.histogram(
-            "maild_queue_wait_seconds", "Time from being ready to the start of an attempt.", buckets: Ladder.life)
         let durationFamily = registry.histograms(
             "maild_job_duration_seconds", "Length of an attempt, by its result.", labels: ["type", "result"],
             buckets: Ladder.attempt)
@@ -75,21 +60,11 @@ final class JobMetrics: Sendable {
             "maild_jobs_put_off_total", "Times a job was put off untried, because no relay took its mail.",
             labels: ["type"])
         putOff = kinds.map { putOffFamily.with($0) }
-        accepted = kinds.map { acceptedFamily.with($0) }
         deduplicated = kinds.map { deduplicatedFamily.with($0) }
         rejected = Dictionary(uniqueKeysWithValues: Self.errors.map { ($0, rejectedFamily.with($0)) })
         rejectedOtherwise = rejectedFamily.with("other")
         attempts = kinds.map { kind in results.map { attemptsFamily.with(kind, $0) } }
         duration = kinds.map { kind in results.map { durationFamily.with(kind, $0) } }
-        completed = kinds.map { kind in outcomes.map { completedFamily.with(kind, $0) } }
         endToEnd = kinds.map { kind in outcomes.map { endToEndFamily.with(kind, $0) } }
-        states = ["ready", "scheduled", "running", "held", "failed"].map { statesFamily.with($0) }
-    }
-
-    func set(_ gauges: Gauges) {
-        let jobs = gauges.jobs
-        let counts = [jobs.ready, jobs.scheduled, jobs.running, jobs.held, jobs.failed]
-        for (state, count) in zip(states, counts) { state.set(count) }
-        oldestReady.set(gauges.oldestReadySeconds)
     }
 }

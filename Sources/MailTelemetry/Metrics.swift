@@ -9,15 +9,18 @@ import Exposition
 package final class Metrics: Sendable {
     let registry = Registry()
     let workers: WorkerMetrics
+    let queues: QueueMetrics
     let jobs: JobMetrics
     let store: StoreMetrics
     let connections: ConnectionMetrics
     let apps: AppMetrics
     let daemon: DaemonMetrics
 
-    /// Registered in the order in which a reader would ask: the daemon, its jobs, its workers, what lies around them.
+    /// Registered in the order in which a reader would ask: the daemon, its queues, its jobs, its workers, what lies
+    /// around them.
     init(kinds: [String], workerLabel: Bool) {
         daemon = DaemonMetrics(registry)
+        queues = QueueMetrics(registry, kinds: kinds)
         jobs = JobMetrics(registry, kinds: kinds)
         workers = WorkerMetrics(registry, kinds: kinds, workerLabel: workerLabel)
         store = StoreMetrics(registry)
@@ -29,7 +32,7 @@ package final class Metrics: Sendable {
     /// The exposition of everything, with `gauges` for how things stand. One call at a time.
     func render(_ gauges: Gauges, _ format: TextFormat, into bytes: inout [UInt8]) {
         daemon.set(gauges)
-        jobs.set(gauges)
+        queues.set(gauges.queues)
         workers.set(gauges)
         store.set(gauges)
         connections.set(gauges)

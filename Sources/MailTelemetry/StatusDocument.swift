@@ -12,12 +12,13 @@ struct StatusDocument {
             ("version", Self.string(events.version)),
             ("at", Self.number(Double(events.clock.now().milliseconds) / 1000)),
             ("ready", "\(gauges.ready)"), ("healthy", "\(gauges.healthy)"), ("paused", "\(gauges.paused)"),
-            ("workers", workers), ("jobs", jobs),
+            ("workers", workers), ("jobs", Self.object(Self.members(gauges.jobs))),
             ("oldest_ready_seconds", Self.number(gauges.oldestReadySeconds)),
             ("accepted", "\(totals.accepted)"), ("rejected", "\(totals.rejected)"),
             ("attempts", "\(totals.attempts)"), ("attempt_seconds", Self.number(totals.attemptSeconds)),
             ("delivered", "\(totals.delivered)"), ("gone_failed", "\(totals.failed)"),
             ("spool_bytes", "\(gauges.spoolBytes)"), ("clients", "\(gauges.clientConnections)"),
+            ("queues", "[\(queues.joined(separator: ","))]"),
             ("relays", "[\(relays.joined(separator: ","))]"),
             ("failures", "[\(failures.joined(separator: ","))]"),
         ])
@@ -30,12 +31,23 @@ struct StatusDocument {
         ])
     }
 
-    private var jobs: String {
-        let jobs = gauges.jobs
-        return Self.object([
+    private static func members(_ jobs: Gauges.Jobs) -> [(name: String, value: String)] {
+        [
             ("ready", "\(jobs.ready)"), ("running", "\(jobs.running)"), ("scheduled", "\(jobs.scheduled)"),
             ("held", "\(jobs.held)"), ("failed", "\(jobs.failed)"),
-        ])
+        ]
+    }
+
+    /// `default` first, then by name.
+    private var queues: [String] {
+        let queues = events.metrics.queues.byLabel(gauges.queues)
+        return queues.sorted { ($0.key == "default" ? "" : $0.key) < ($1.key == "default" ? "" : $1.key) }.map {
+            name, queue in
+            Self.object(
+                [("name", Self.string(name))] + Self.members(queue.total) + [
+                    ("oldest_ready_seconds", Self.number(queue.oldestReadySeconds)), ("paused", "\(queue.isPaused)"),
+                ])
+        }
     }
 
     private var relays: [String] {

@@ -79,6 +79,13 @@ enum StatusPage {
               </tbody>
             </table>
           </section>
+          <section aria-labelledby="queues" id="queue-section" hidden>
+            <h2 id="queues">Queues</h2>
+            <table>
+              <thead><tr><th scope="col">Queue</th><th scope="col">State</th><th scope="col" class="number">Ready</th><th scope="col" class="number">Running</th><th scope="col" class="number">Scheduled</th><th scope="col" class="number">Oldest</th></tr></thead>
+              <tbody id="queue-rows"></tbody>
+            </table>
+          </section>
           <section aria-labelledby="totals">
             <h2 id="totals">Since the start</h2>
             <dl>

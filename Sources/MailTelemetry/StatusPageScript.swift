@@ -120,6 +120,10 @@ enum StatusPageScript {
             put('total-rejected', whole.format(s.rejected));
             put('clients', whole.format(s.clients));
             put('spool', size(s.spool_bytes));
+            // With one queue alone it is what the states tell.
+            fill('queue', s.queues.length < 2 ? [] : s.queues.map(q => [
+              q.name, q.paused ? ['paused', 'wait'] : ['served', 'good'], q.ready, q.running, q.scheduled,
+              q.ready > 0 ? span(q.oldest_ready_seconds) : '–']));
             fill('relay', s.relays.map(relay => [
               relay.name, relay.away ? ['away', 'bad'] : relay.spared !== null ? ['spared', 'wait'] : ['up', 'good'],
               relay.waiting, relay.connections, relay.idle]));

@@ -34,11 +34,7 @@ extension Events {
     package func retried(_ job: OperatedJob) { tell(.retried, job, "to be tried again", EventID.retried) }
 
     package func cancelled(_ job: OperatedJob) {
-        if let outcome = JobMetrics.outcomes.firstIndex(of: .cancelled) {
-            let kind = known(job.kind)
-            metrics.jobs.completed[kind][outcome].add()
-            metrics.jobs.endToEnd[kind][outcome].observe(clock.now().seconds(since: job.id.time))
-        }
+        completed(.cancelled, known(job.kind), job.queue, clock.now().seconds(since: job.id.time))
         tell(.cancelled, job, "cancelled", EventID.cancelled)
     }
 

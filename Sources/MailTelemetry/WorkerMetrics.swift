@@ -85,9 +85,7 @@ final class WorkerMetrics: Sendable {
     }
 
     func set(_ gauges: Gauges) {
-        for (kind, gauge) in running.enumerated() {
-            gauge.set(kind < gauges.runningByKind.count ? gauges.runningByKind[kind] : 0)
-        }
+        for (gauge, count) in zip(running, gauges.running(kinds: kindCount)) { gauge.set(count) }
         for gauge in able { gauge.set(gauges.workersIdle + gauges.workersBusy) }
         idle.set(gauges.workersIdle)
         busy.set(gauges.workersBusy)

@@ -55,15 +55,15 @@ struct WorkerPoolTests {
         #expect(begin(&pool, 2) == [2, nil])
     }
 
-    @Test("jobs in hand are counted by kind")
-    func byKind() {
+    @Test("jobs in hand are counted by queue and kind")
+    func byClass() {
         var pool = WorkerPool(target: 5, now: 0)
         _ = begin(&pool, 2, kind: 1)
-        _ = begin(&pool, 1, kind: 0)
+        _ = pool.begin(JobID(raw: 7), kind: 1, queue: 3, now: 0)
         _ = begin(&pool, 1, kind: 255)
-        #expect(pool.busyByKind(2) == [1, 2])
+        #expect(pool.busyByClass == [JobClass(0, 1): 2, JobClass(3, 1): 1, JobClass(0, 255): 1])
         pool.end(0, now: 1)
-        #expect(pool.busyByKind(2) == [1, 1])
+        #expect(pool.busyByClass == [JobClass(0, 1): 1, JobClass(3, 1): 1, JobClass(0, 255): 1])
     }
 
     @Test("no place is given twice, and none is lost, whatever is done", arguments: 1...20)

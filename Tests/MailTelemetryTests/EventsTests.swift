@@ -12,25 +12,27 @@ import Testing
         let stage = Stage()
         let events = stage.events
         events.scaled(from: 0, to: 2)
-        events.accepted(kind: 0, jobs: 3)
+        events.know(queues: ["default": 0, "bulk": 3], configured: ["default", "bulk"])
+        events.accepted(kind: 0, queue: 3, jobs: 3)
         events.committed(rows: 3, seconds: 0.002)
-        events.queueWait(seconds: 0.02)
+        events.queueWait(queue: 3, seconds: 0.02)
         events.attemptBegan(worker: 1, job: JobID(raw: 1), kind: 0, queue: 0, attempt: 1)
         events.attemptEnded(worker: 1, kind: 0, seconds: 0.25, result: .delivered)
         events.attemptEnded(worker: 1, kind: 0, seconds: 0.75, result: .deferred)
         events.settled(
-            job: JobID(raw: 1), kind: 0, queue: 0, state: .delivered, attempts: 1, endToEndSeconds: 2,
+            job: JobID(raw: 1), kind: 0, queue: 3, state: .delivered, attempts: 1, endToEndSeconds: 2,
             verdicts: [("a@example.com", .delivered(Reply(250)))], relay: "main")
         let samples = stage.samples
-        #expect(samples[#"maild_jobs_accepted_total{type="email"}"#] == 3)
+        #expect(samples[#"maild_jobs_accepted_total{queue="bulk",type="email"}"#] == 3)
         #expect(samples["maild_store_commit_seconds_count"] == 1)
         #expect(samples["maild_store_commit_batch_jobs_sum"] == 3)
-        #expect(samples[#"maild_queue_wait_seconds_bucket{le="0.025"}"#] == 1)
+        #expect(samples[#"maild_queue_wait_seconds_bucket{queue="bulk",le="0.025"}"#] == 1)
         #expect(samples[#"worker_jobs_processed_total{worker_id="1",type="email"}"#] == 2)
         #expect(samples[#"worker_jobs_processed_total{worker_id="0",type="email"}"#] == 0)
         #expect(samples[#"maild_job_attempts_total{type="email",result="deferred"}"#] == 1)
         #expect(samples[#"maild_job_duration_seconds_sum{type="email",result="deferred"}"#] == 0.75)
-        #expect(samples[#"maild_jobs_completed_total{type="email",outcome="delivered"}"#] == 1)
+        #expect(samples[#"maild_jobs_completed_total{queue="bulk",type="email",outcome="delivered"}"#] == 1)
+        #expect(samples[#"maild_jobs_completed_total{queue="default",type="email",outcome="delivered"}"#] == 0)
         #expect(samples[#"maild_job_end_to_end_seconds_sum{type="email",outcome="delivered"}"#] == 2)
         #expect(samples["maild_workers_busy_seconds_total"] == 1)
         // The article's panel: the mean length of an attempt.
@@ -46,12 +48,13 @@ import Testing
         _ = stage.events.relayHandle("main")
         let samples = stage.samples
         for kind in ["email", "sms"] {
-            #expect(samples["maild_jobs_accepted_total{type=\"\(kind)\"}"] == 0)
+            #expect(samples["maild_jobs_accepted_total{queue=\"default\",type=\"\(kind)\"}"] == 0)
             for result in ["delivered", "deferred", "failed", "unknown"] {
                 #expect(samples["maild_job_attempts_total{type=\"\(kind)\",result=\"\(result)\"}"] == 0)
             }
             for outcome in ["delivered", "failed", "expired", "cancelled"] {
-                #expect(samples["maild_jobs_completed_total{type=\"\(kind)\",outcome=\"\(outcome)\"}"] == 0)
+                let labels = "queue=\"default\",type=\"\(kind)\",outcome=\"\(outcome)\""
+                #expect(samples["maild_jobs_completed_total{\(labels)}"] == 0)
             }
         }
         for stage in ["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "body", "quit"] {
@@ -82,7 +85,7 @@ import Testing
         stage.events.accepted(kind: kind, jobs: 1)
         stage.events.attemptBegan(worker: 0, job: JobID(raw: 1), kind: kind, queue: 0, attempt: 1)
         stage.events.attemptEnded(worker: 0, kind: kind, seconds: 1, result: .failed)
-        #expect(stage.samples[#"maild_jobs_accepted_total{type="sms"}"#] == 1)
+        #expect(stage.samples[#"maild_jobs_accepted_total{queue="default",type="sms"}"#] == 1)
         #expect(stage.samples[#"maild_job_attempts_total{type="sms",result="failed"}"#] == 1)
     }
 

@@ -12,20 +12,26 @@ import Testing
         stage.gauges.change { gauges in
             gauges.ready = true
             gauges.paused = true
-            gauges.jobs = Gauges.Jobs(ready: 5, scheduled: 4, running: 3, held: 2, failed: 1)
-            gauges.runningByKind = [3]
-            gauges.oldestReadySeconds = 1.5
+            gauges.queues = [
+                Gauges.Queue(
+                    number: 0, jobs: [Gauges.Jobs(ready: 5, scheduled: 4, running: 3, held: 2, failed: 1)],
+                    oldestReadySeconds: 1.5, isPaused: true)
+            ]
             (gauges.workersIdle, gauges.workersBusy, gauges.workersTarget) = (5, 3, 6)
             gauges.spoolBytes = 4096
             gauges.clientConnections = 9
             gauges.relays = [Gauges.Relay(name: "main", connections: 2)]
         }
         let expected: [String: Double] = [
-            "maild_ready": 1, "maild_queue_paused": 1, #"maild_jobs{state="ready"}"#: 5,
-            #"maild_jobs{state="scheduled"}"#: 4, #"maild_jobs{state="running"}"#: 3, #"maild_jobs{state="held"}"#: 2,
-            #"maild_jobs{state="failed"}"#: 1, #"worker_jobs_running{type="email"}"#: 3,
+            "maild_ready": 1, #"maild_queue_paused{queue="default"}"#: 1,
+            #"maild_jobs{queue="default",type="email",state="ready"}"#: 5,
+            #"maild_jobs{queue="default",type="email",state="scheduled"}"#: 4,
+            #"maild_jobs{queue="default",type="email",state="running"}"#: 3,
+            #"maild_jobs{queue="default",type="email",state="held"}"#: 2,
+            #"maild_jobs{queue="default",type="email",state="failed"}"#: 1,
+            #"worker_jobs_running{type="email"}"#: 3,
             #"worker_jobs_running{type="sms"}"#: 0, #"worker_workers_running{type="email"}"#: 8,
-            "maild_queue_oldest_ready_age_seconds": 1.5, #"maild_workers{state="idle"}"#: 5,
+            #"maild_queue_oldest_ready_age_seconds{queue="default"}"#: 1.5, #"maild_workers{state="idle"}"#: 5,
             #"maild_workers{state="busy"}"#: 3, "maild_workers_target": 6, "maild_store_bytes": 4096,
             "maild_client_connections": 9, #"maild_smtp_connections{relay="main"}"#: 2,
         ]

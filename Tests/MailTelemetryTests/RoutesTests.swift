@@ -88,8 +88,9 @@ import Testing
         stage.events.accepted(kind: 0, jobs: 3)
         stage.gauges.change { gauges in
             gauges.ready = true
-            gauges.jobs.ready = 7
-            gauges.oldestReadySeconds = .infinity
+            gauges.queues = [
+                Gauges.Queue(number: 0, jobs: [Gauges.Jobs(ready: 7)], oldestReadySeconds: .infinity)
+            ]
             gauges.relays = [Gauges.Relay(name: "a\"b\\c\u{1}ü", connections: 2, idle: 1)]
         }
         let expected = """
@@ -98,6 +99,8 @@ import Testing
             "jobs":{"ready":7,"running":0,"scheduled":0,"held":0,"failed":0},"oldest_ready_seconds":null,\
             "accepted":3,"rejected":0,"attempts":0,"attempt_seconds":0.0,"delivered":0,"gone_failed":0,\
             "spool_bytes":0,"clients":0,\
+            "queues":[{"name":"default","ready":7,"running":0,"scheduled":0,"held":0,"failed":0,\
+            "oldest_ready_seconds":null,"paused":false}],\
             "relays":[{"name":"a\\"b\\\\c\\u0001ü","connections":2,"idle":1,"away":false,\
             "waiting":0,"spared":null}],"failures":[]}
             """

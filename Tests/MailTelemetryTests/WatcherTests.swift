@@ -77,7 +77,7 @@ import Testing
         stage.events.operated(verb: "cancel", jobs: 1, by: 42)
         #expect(stage.samples[#"maild_jobs_operated_total{verb="cancel"}"#] == 1)
         #expect(stage.samples[#"maild_jobs_operated_total{verb="purge"}"#] == 0)
-        #expect(stage.samples[#"maild_jobs_completed_total{type="email",outcome="cancelled"}"#] == 1)
+        #expect(stage.samples[#"maild_jobs_completed_total{queue="default",type="email",outcome="cancelled"}"#] == 1)
         #expect(
             stage.lines.map(\.message) == [
                 "\(JobID(raw: 7)) cancelled by uid 42", "cancel by uid 42: jobs changed: 1",

@@ -41,10 +41,10 @@ def expressions():
     return found + [(annotation["name"], annotation["expr"]) for annotation in board["annotations"]["list"]]
 
 
-def filled(expression):
+def filled(expression, queue=".*"):
     """With what Grafana would put in place of its variables."""
     return (expression.replace("$__rate_interval", "1m").replace('instance=~"$instance"', 'instance=~".*"')
-            .replace('queue=~"$queue"', 'queue=~".*"'))
+            .replace('queue=~"$queue"', f'queue=~"{queue}"'))
 
 
 def names(expression):
@@ -99,14 +99,15 @@ def watched(tmp_path_factory, module_maild, module_judge):
         return "451 4.3.0 later" if verb == "RCPT" and "later@" in argument else None
 
     server = module_judge(script=script)
-    one = module_maild(workers=4, relay=server.settings()).start()
+    one = module_maild(workers=4, relay=server.settings(), queue={"bulk": {"weight": 2}}).start()
     prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"), [f"127.0.0.1:{one.port}"])
     prometheus.start()
     prometheus.wait_for('up{job="maild"} == 1')
     with one.submission() as client:
         for _ in range(5):
             client.send(*(job() for _ in range(40)), job(to="gone@example.com"), job(to="later@example.com"), b"{\n")
-            client.answers(43)
+            client.send(*(job(queue="bulk") for _ in range(10)))
+            client.answers(53)
             before = prometheus.query("count_over_time(up[1h])")[0][1]
             prometheus.wait_for(f"count_over_time(up[1h]) >= {before + 2}")
         one.wait_for_counts(ready=0, running=0)
@@ -129,6 +130,34 @@ def test_every_expression_finds_data(watched, title, expression):
     prometheus, _ = watched
     found = prometheus.query(filled(expression))
     assert found or title in SILENT, expression
+
+
+def of_queues():
+    """What follows the variable `queue`."""
+    return [(title, expression) for title, expression in expressions() if "$queue" in expression]
+
+
+@pytest.mark.parametrize("title, expression", of_queues())
+def test_the_queue_chosen_in_grafana_has_data_of_its_own(watched, title, expression):
+    prometheus, _ = watched
+    for queue in ("default", "bulk"):
+        found = prometheus.query(filled(expression, queue))
+        assert found and {labels.get("queue", queue) for labels, _ in found} == {queue}, expression
+    assert prometheus.query(filled(expression, "none of these")) == []
+
+
+def test_the_variables_offer_what_there_is_to_choose(watched):
+    prometheus, _ = watched
+    for variable in dashboard()["templating"]["list"][1:]:
+        metric, label = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"]).groups()
+        values = {labels[label] for labels, _ in prometheus.query(filled(metric))}
+        assert values == {"default", "bulk"} if label == "queue" else len(values) == 1
+
+
+def test_queues_add_up_to_the_whole(watched):
+    prometheus, _ = watched
+    for queue, number in (("default", 218), ("bulk", 50), (".*", 268)):
+        assert prometheus.query(f'sum(maild_jobs_accepted_total{{queue=~"{queue}"}})')[0][1] == number
 
 
 @pytest.mark.parametrize("expression", GRANDPARENT)

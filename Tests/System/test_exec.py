@@ -61,7 +61,7 @@ def test_the_program_gets_the_job_and_its_output_is_kept(maild, tmp_path):
     assert replies(one, name) == [("delivered", 0, "noted too")]
     assert shown["job"]["kind"] == "exec" and shown["job"]["to"] == ["note"] and shown["job"]["ref"] == "r-1"
     assert "(exec)" in one.mailctl("show", name).stdout
-    assert 'maild_jobs_completed_total{type="exec",outcome="delivered"} 1' in one.http("/metrics")[2]
+    assert 'maild_jobs_completed_total{queue="default",type="exec",outcome="delivered"} 1' in one.http("/metrics")[2]
     assert f"{name} delivered: note by exec: noted too" in one.log()
 
 

@@ -81,6 +81,50 @@ def test_the_queue_is_told_by_gauges_that_agree_with_the_status(busy):
         assert found[f"process_{name}"].samples, name
 
 
+def test_the_queues_of_the_configuration_are_told_apart(maild, judge):
+    server = judge()
+    one = maild(workers=2, relay=server.settings(), queue={"bulk": {"weight": 2}, "idle": {"weight": 1}}).start()
+    one.control.call("Pause", queue="bulk")
+    with one.submission() as client:
+        client.send(*(job() for _ in range(3)), *(job(queue="bulk") for _ in range(4)), job(queue="bulk", delay=3600))
+        client.answers(8)
+    one.wait_for_counts(ready=4, running=0)
+    found = families(one)
+    for queue, numbers in (("default", (3, 3, 0, 0, 0)), ("bulk", (5, 0, 4, 1, 1)), ("idle", (0, 0, 0, 0, 0))):
+        accepted, delivered, ready, scheduled, paused = numbers
+        assert total(found["maild_jobs_accepted"], queue=queue, type="email") == accepted
+        assert total(found["maild_jobs_completed"], queue=queue, type="email", outcome="delivered") == delivered
+        assert total(found["maild_jobs"], queue=queue, type="email", state="ready") == ready
+        assert total(found["maild_jobs"], queue=queue, state="scheduled") == scheduled
+        assert total(found["maild_queue_wait_seconds"], "_count", queue=queue) == delivered
+        assert total(found["maild_queue_paused"], queue=queue) == paused
+        assert (total(found["maild_queue_oldest_ready_age_seconds"], queue=queue) > 0) == (queue == "bulk")
+    one.control.call("Resume", queue="bulk")
+    one.wait_for_counts(ready=0, running=0)
+    one.control.call("Pause")
+    found = families(one)
+    assert {sample.labels["queue"] for sample in found["maild_queue_paused"].samples if sample.value == 1} == {
+        "default", "bulk", "idle"}
+
+
+def test_a_queue_that_leaves_the_configuration_is_told_until_it_is_empty(maild, judge):
+    server = judge()
+    one = maild(workers=2, relay=server.settings(), queue={"late": {"weight": 1}}).start()
+    one.control.call("Pause")
+    with one.submission() as client:
+        client.send(*(job(queue="late") for _ in range(4))).answers(4)
+    one.stop()
+    one.configure(workers=2, relay=server.settings(), queue={"new": {"weight": 1}})
+    one.start()
+    found = families(one)
+    assert total(found["maild_jobs"], queue="late", state="ready") == 4
+    assert total(found["maild_jobs"], queue="new") == 0 and any(
+        sample.labels["queue"] == "new" for sample in found["maild_jobs"].samples)
+    one.control.call("Resume")
+    one.wait_for_counts(ready=0, running=0)
+    assert total(families(one)["maild_jobs_completed"], queue="late", outcome="delivered") == 4
+
+
 def test_no_metric_carries_an_address_a_job_or_free_text(busy):
     text = busy.http("/metrics")[2]
     for word in ("example.com", "example.org", "gone", "5.1.1"):

@@ -162,3 +162,18 @@ def test_what_is_asked_for_in_gzip_comes_in_gzip(running, path):
     assert plain.getheader("Content-Encoding") is None and refused.getheader("Content-Encoding") is None
     assert packed.getheader("Content-Encoding") == "gzip" and len(bytes) < len(body) / 2
     assert gzip.decompress(bytes)[:15] == body[:15]
+
+
+def test_several_queues_are_told_apart_and_one_alone_is_not(shown, maild, browser):
+    assert not browser.find_element(By.ID, "queue-section").is_displayed()
+    one = maild(queue={"bulk": {"weight": 2}}).start()
+    one.control.call("Pause", queue="bulk")
+    with one.submission() as client:
+        client.send(*(job(queue="bulk") for _ in range(3)), job(queue="bulk", delay=3600)).answers(4)
+    browser.get(f"http://127.0.0.1:{one.port}/")
+    until(lambda: text(browser, "jobs-ready") == "3", "the page shows three ready jobs")
+    rows = [row.text.split() for row in browser.find_elements(By.CSS_SELECTOR, "#queue-rows tr")]
+    assert rows[0][:5] == ["default", "served", "0", "0", "0"]
+    assert rows[1][:5] == ["bulk", "paused", "3", "0", "1"]
+    assert rows[1][2] == f"{metric(one, 'maild_jobs', queue='bulk', state='ready'):.0f}"
+    assert console(browser) == []

@@ -148,3 +148,17 @@ def test_options_that_cannot_be_are_refused(busy, options):
 def test_without_a_maild_it_says_so_and_ends(maild):
     run = subprocess.run([MAILCTL, "top"], env=environment(maild()), capture_output=True)
     assert run.returncode == 69
+
+
+def test_several_queues_have_a_line_each(maild):
+    one = maild(queue={"bulk": {"weight": 2}}).start()
+    one.control.call("Pause", queue="bulk")
+    with one.submission() as client:
+        client.send(*(job(queue="bulk") for _ in range(3))).answers(3)
+    watcher = Watcher(one)
+    watcher.wait_for("paused")
+    page = watcher.page()
+    assert re.search(r"\r\nbulk +2 +3 +\S+(?: \S+)? +0 +0 +0 +paused", page) and re.search(r"\r\ndefault +1 +0 ", page)
+    assert all(len(line) <= 80 for line in page.split("\r\n"))
+    os.write(watcher.leader, b"q")
+    assert watcher.end()[0] == 0

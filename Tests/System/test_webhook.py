@@ -45,7 +45,7 @@ def test_the_json_goes_out_as_it_came(open_maild):
         page = one.mailctl("show", name).stdout
         assert "(webhook)" in page and "200 thanks" in page
         metrics = one.http("/metrics")[2]
-        assert 'maild_jobs_completed_total{type="webhook",outcome="delivered"} 1' in metrics
+        assert 'maild_jobs_completed_total{queue="default",type="webhook",outcome="delivered"} 1' in metrics
         assert f"{name} delivered" in one.log() and "by webhook: 200 thanks" in one.log()
         assert "se-cret" not in one.log() and "se-cret" not in page and "se-cret" not in metrics
 

@@ -56,30 +56,10 @@ struct StatusPage {
             + "\(integer("failed_total")) failed"
     }
 
-    /// One queue alone is what the line above has told.
     private func showQueues(on screen: inout Screen) throws(Failure) {
-        let queues = status["queues"]?.array ?? []
-        guard queues.count > 1 else { return }
-        var table = Table(
-            [.init("QUEUE")] + ["WEIGHT", "WAITING", "OLDEST", "RUNNING", "HELD", "FAILED"].map { .init($0, .right) }
-                + [.init("")],
-            lineWidth: screen.terminal.width)
-        for queue in queues {
-            let oldest = queue["oldest_ready_seconds"]?.double ?? 0
-            let limit = queue["concurrency_max"]?.int.map { " of \($0)" } ?? ""
-            table.add([
-                queue["name"]?.string ?? "?", queue["weight"]?.double.map { Self.plain($0) } ?? "",
-                "\(queue["waiting"]?.int ?? 0)", oldest > 0 ? Measure.text(seconds: oldest) : "",
-                "\(queue["running"]?.int ?? 0)\(limit)", "\(queue["held"]?.int ?? 0)",
-                "\(queue["failed"]?.int ?? 0)", queue["paused"]?.bool == true ? "paused" : "",
-            ])
-        }
+        guard var table = QueueListing.table(status, width: screen.terminal.width) else { return }
         try screen.line()
         try screen.table(&table)
-    }
-
-    private static func plain(_ number: Double) -> String {
-        Int(exactly: number).map { String($0) } ?? String(number)
     }
 
     private func showWorkers(on screen: inout Screen) throws(Failure) {

@@ -24,7 +24,7 @@ struct TopPage {
         var lines = [title]
         if let problem { lines.append(screen.terminal.styled(Printable.text(problem), .red)) }
         lines += [queue, throughput, ""]
-        lines += workers + relays
+        lines += workers + queues + relays
         return lines.map(fitted)
     }
 
@@ -79,7 +79,12 @@ struct TopPage {
         return [head, screen.terminal.styled(table.heading(), .bold)] + table.takeRows() + [""]
     }
 
-    // MARK: Relays
+    // MARK: Queues and relays
+
+    private var queues: [String] {
+        guard var table = QueueListing.table(status, width: screen.terminal.width) else { return [] }
+        return [screen.terminal.styled(table.heading(), .bold)] + table.takeRows() + [""]
+    }
 
     private var relays: [String] {
         let relays = status["relays"]?.array ?? []
