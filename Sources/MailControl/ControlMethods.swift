@@ -54,6 +54,8 @@ struct ControlMethods: Sendable {
         case "Resume": try pause(false, call, answer)
         case "List": try list(call, answer)
         case "Show": try show(call, answer)
+        case "Export": try export(call, answer)
+        case "Import": try importJobs(call, answer)
         case "Relays": try relays(call, answer)
         case "Check": try check(call, answer)
         case "Reload": try reload(call, answer)

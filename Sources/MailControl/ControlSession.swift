@@ -1,6 +1,7 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import MailJob
 import MailWire
 import NIOCore
 
@@ -14,8 +15,10 @@ final class ControlSession: ChannelDuplexHandler {
 
     private let methods: ControlMethods
     private let caller: Operator
-    private var framer = Framer.varlink()
+    private var framer = Framer.varlink(bytesMax: Limits.controlBytesMax)
     private var waiting: [VarlinkCall] = []
+    /// Of the calls in `waiting`, as they came.
+    private var waitingBytes = 0
     private var isAnswering = false
     /// Who sends several replies waits for room.
     private var whenRoom: (@Sendable () -> Void)?
@@ -26,6 +29,9 @@ final class ControlSession: ChannelDuplexHandler {
 
     /// Calls that wait; past it the connection is not read.
     private static let waitingMax = 32
+    /// Jobs that are imported bring their lines along: nobody else's call is read further than `Framer.varlink` has it.
+    private static let longCall = Array("{\"method\":\"\(ControlInterface.name).Import\"".utf8)
+    private static let longCallBytesMax = Limits.importBytesMax
 
     init(_ methods: ControlMethods, caller: Operator) {
         self.methods = methods
@@ -38,7 +44,7 @@ final class ControlSession: ChannelDuplexHandler {
 
     /// For more calls, and for the answers of those that are here: a client that reads none is read no further.
     private func hasRoom(_ context: ChannelHandlerContext) -> Bool {
-        waiting.count < Self.waitingMax && context.channel.isWritable
+        waiting.count < Self.waitingMax && waitingBytes <= Limits.controlBytesMax && context.channel.isWritable
     }
 
     private func readOn(_ context: ChannelHandlerContext) {
@@ -60,7 +66,10 @@ final class ControlSession: ChannelDuplexHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         framer.append(unwrapInboundIn(data).readableBytesView)
         do {
-            while let message = try framer.next() { waiting.append(try VarlinkCall(parsing: message)) }
+            while let message = try next() {
+                waiting.append(try VarlinkCall(parsing: message))
+                waitingBytes += message.count
+            }
         } catch {
             // https://varlink.org/Method-Call: what is not a call has no reply; the connection is of no use any more.
             return context.close(promise: nil)
@@ -68,11 +77,24 @@ final class ControlSession: ChannelDuplexHandler {
         answerNext(context)
     }
 
+    private func next() throws -> [UInt8]? {
+        do {
+            let message = try framer.next()
+            if message != nil { framer.bytesMax = Limits.controlBytesMax }
+            return message
+        } catch {
+            guard framer.bytesMax == Limits.controlBytesMax, framer.begins(with: Self.longCall) else { throw error }
+            framer.bytesMax = Self.longCallBytesMax
+            return try next()
+        }
+    }
+
     private func answerNext(_ context: ChannelHandlerContext) {
         guard !isAnswering, isOpen else { return }
         guard !waiting.isEmpty else { return inputEnded ? hangUp(context) : () }
         guard context.channel.isWritable else { return }
         let call = waiting.removeFirst()
+        if waiting.isEmpty { waitingBytes = 0 }
         isAnswering = true
         let loop = context.eventLoop
         let bound = NIOLoopBound((self, context), eventLoop: loop)

@@ -15,6 +15,11 @@ package struct Parameters {
         try self.init(call.parameters, path: "", known: known)
     }
 
+    /// Of an object that stands by itself.
+    package init(_ object: JSONObject, known: [String]) throws(ServiceError) {
+        try self.init(object, path: "", known: known)
+    }
+
     private init(_ object: JSONObject, path: String, known: [String]) throws(ServiceError) {
         self.object = object
         self.path = path

@@ -63,6 +63,13 @@ package final class Apps: Sendable {
         }
     }
 
+    /// The user of this machine as whom a job of another machine's user goes on: the same number, unless an app of that
+    /// name is configured here and is somebody else.
+    package func user(_ user: UInt32, ofApp name: String) -> UInt32 {
+        if name == App.otherName || self.name(of: user) == name { return user }
+        return state.withLock { state in state.apps.first { $0.name == name }?.users.min() ?? user }
+    }
+
     /// Whether `name` tells this user's jobs apart.
     package func isUser(_ user: UInt32, of name: String) -> Bool { self.name(of: user) == name }
 

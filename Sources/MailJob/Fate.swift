@@ -7,6 +7,19 @@ package enum Fate: UInt8, Sendable {
     case delivered = 1
     case rejected = 2
 
+    package var name: String {
+        switch self {
+        case .open: "open"
+        case .delivered: "delivered"
+        case .rejected: "rejected"
+        }
+    }
+
+    package init?(name: String) {
+        guard let fate = [Fate.open, .delivered, .rejected].first(where: { $0.name == name }) else { return nil }
+        self = fate
+    }
+
     /// After an attempt. What may have arrived is sent again: at least once is the promise.
     package init(_ verdict: Verdict) {
         switch verdict {

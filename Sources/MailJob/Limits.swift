@@ -81,6 +81,13 @@ package enum Limits {
     /// the workers wait too. A look into a line counts as ten.
     package static let listLooksMax = 20_000
 
+    // MARK: Control
+
+    /// An operator's call: a thousand ids, or a filter.
+    package static let controlBytesMax = 1 << 20
+    /// One with jobs to import: the longest line as a string within a string, in which a quote takes two bytes.
+    package static let importBytesMax = 2 * lineBytesMax + (1 << 20)
+
     // MARK: Dispatch
 
     package static let workersMax = 1024

@@ -43,6 +43,13 @@ package protocol Keeping: AnyObject {
     /// A verb of an operator, in a transaction of its own; at most `Limits.changeJobsMax` jobs.
     /// - Parameter tally: as it is before.
     func change(_ order: ChangeOrder, tally: Tally) throws(SpoolError) -> ChangeOutcome
+    /// Jobs of another spool, in a transaction of its own; at most `Limits.changeJobsMax`.
+    /// - Parameters:
+    ///   - tally: as it is before.
+    ///   - lastID: no id up to this one is given to a new job from now on.
+    func take(
+        _ jobs: [ImportedJob], tally: Tally, limits: SpoolLimits, lastID: JobID
+    ) throws(SpoolError) -> ImportOutcome
     /// Numbers for queues by name; a number outlives the configuration that named it. 0 is `default`.
     func define(queues: [String]) throws(SpoolError) -> [String: UInt16]
     /// Forgets finished jobs that ended before `time`, the oldest of those above `jobsMax`, and keys of jobs that ended

@@ -57,6 +57,7 @@ package final class Spool: Sendable {
         var keptAnswers: [@Sendable (SpoolError?) -> Void] = []
         var beats: [@Sendable () -> Void] = []
         var changes: [Change] = []
+        var imports: [Import] = []
         var definitions: [Definition] = []
         var close = false
     }
@@ -64,6 +65,11 @@ package final class Spool: Sendable {
     struct Change {
         var order: ChangeOrder
         var done: @Sendable (Result<ChangeOutcome, SpoolError>) -> Void
+    }
+
+    struct Import {
+        var jobs: [ImportedJob]
+        var done: @Sendable (Result<[ImportVerdict], SpoolError>) -> Void
     }
 
     struct Definition {
@@ -124,6 +130,14 @@ package final class Spool: Sendable {
         _ order: ChangeOrder, done: @escaping @Sendable (Result<ChangeOutcome, SpoolError>) -> Void
     ) {
         requests.put { $0.changes.append(Change(order: order, done: done)) }
+    }
+
+    /// Jobs of another spool, in a transaction of its own; at most `Limits.changeJobsMax`. `done` on the writer's
+    /// thread, after they were told to the listener.
+    package func take(
+        _ jobs: [ImportedJob], done: @escaping @Sendable (Result<[ImportVerdict], SpoolError>) -> Void
+    ) {
+        requests.put { $0.imports.append(Import(jobs: jobs, done: done)) }
     }
 
     /// Numbers for queues by name, those of `Keeping.define`; `done` on the writer's thread.

@@ -121,9 +121,25 @@ final class SpoolWriter {
             if case .success(let queues) = numbers { spool.queues = queues }
             definition.done(numbers)
         }
+        for order in requests.imports {
+            order.done(Result { () throws(SpoolError) in try take(order.jobs) })
+        }
         for change in requests.changes {
             change.done(Result { () throws(SpoolError) in try apply(change.order) })
         }
+    }
+
+    private func take(_ jobs: [ImportedJob]) throws(SpoolError) -> [ImportVerdict] {
+        // An id of this very spool, as where its own export comes back, must not be given again.
+        let own = jobs.map(\.id).filter { $0.raw % JobID.step == keeping.opened.node }.max() ?? lastID
+        let outcome = try keeping.take(jobs, tally: tally, limits: spool.limits, lastID: max(own, lastID))
+        (tally, lastID) = (outcome.tally, max(own, lastID))
+        spool.publish(tally, isWritable: isWritable)
+        if !outcome.changed.isEmpty {
+            observer.committed(rows: outcome.changed.count, seconds: 0)
+            listener.changed(outcome.changed)
+        }
+        return outcome.verdicts
     }
 
     private func apply(_ order: ChangeOrder) throws(SpoolError) -> ChangeOutcome {

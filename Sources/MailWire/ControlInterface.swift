@@ -62,8 +62,8 @@ package enum ControlInterface {
         type Fate (recipient: string, verdict: string, code: int, enhanced: string, text: string)
 
         # One thing that happened to a job. event: attempt, held, released, retried, cancelled, crashed (maild died with the job
-        # in hand), reported (a failure, to the sender, by the job report) or reports (this job tells of the failure of the
-        # job failed). at: RFC 3339, of an attempt its start. seconds to fates: of attempts. by: the operator's user.
+        # in hand), imported, reported (a failure, to the sender, by the job report) or reports (this job tells of the failure
+        # of the job failed). at: RFC 3339, of an attempt its start. seconds to fates: of attempts. by: the operator's user.
         type Entry (
           at: string,
           event: string,
@@ -210,6 +210,40 @@ package enum ControlInterface {
           extensions: []string,
           findings: []Finding
         )
+
+        # A whole job on its way to another spool: line is what was submitted, byte by byte, and fates what became of each
+        # recipient (open, delivered or rejected; missing while all are open). history: as this spool keeps it. format is 1.
+        type ExportedJob (
+          format: int,
+          id: string,
+          state: string,
+          kind: string,
+          queue: string,
+          priority: int,
+          uid: int,
+          app: string,
+          due_at: ?string,
+          resumes_at: ?string,
+          expires_at: string,
+          attempts: int,
+          attempts_max: ?int,
+          crashes: ?int,
+          fates: ?[]string,
+          history: ?[]object,
+          line: string
+        )
+
+        # outcome: imported; known (it is here already, as job and state say); or refused, for this reason.
+        type Imported (outcome: string, job: ?string, state: ?string, reason: ?string)
+
+        # Whole jobs that are not finished, with an id above after, oldest first, a page at a time; next as in List. A job in
+        # a worker's hands is among them, as running: pause before.
+        method Export(filter: ?JobFilter, after: ?string) -> (jobs: []ExportedJob, next: ?string)
+
+        # Takes up to 1000 jobs of another spool, under their ids; told in their order. A job that is here already, by its id
+        # or its idempotency key, is left as it is. hold: they are set aside. A call may be longer than the 1 MiB of others
+        # where its first member is method.
+        method Import(jobs: []ExportedJob, hold: ?bool) -> (results: []Imported)
 
         # Everything known of one job, finished ones included as long as history is kept.
         method Show(id: string) -> (

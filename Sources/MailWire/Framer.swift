@@ -7,7 +7,8 @@ package struct Framer: Sendable {
     package struct TooLong: Error, Equatable, Sendable {}
 
     private let delimiter: UInt8
-    private let bytesMax: Int
+    /// Of one message without its delimiter.
+    package var bytesMax: Int
     private var buffer: [UInt8] = []
     /// Where the first message that was not handed out begins in `buffer`.
     private var begin = 0
@@ -46,6 +47,9 @@ package struct Framer: Sendable {
         defer { (begin, searched) = (end + 1, end + 1) }
         return Array(buffer[begin..<end])
     }
+
+    /// Whether the message under way begins so.
+    package func begins(with bytes: some Collection<UInt8>) -> Bool { buffer[begin...].starts(with: bytes) }
 
     /// What is left behind the last delimiter: at the end of the stream, a message that was cut off.
     package var rest: [UInt8] { Array(buffer[begin...]) }

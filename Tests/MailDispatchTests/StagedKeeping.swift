@@ -45,6 +45,10 @@ final class StagedKeeping: Keeping, @unchecked Sendable {
     func find(_ key: [UInt8], uid: UInt32, kind: UInt8) -> KnownKey? { inner.find(key, uid: uid, kind: kind) }
     func define(queues: [String]) -> [String: UInt16] { inner.define(queues: queues) }
 
+    func take(_ jobs: [ImportedJob], tally: Tally, limits: SpoolLimits, lastID: JobID) -> ImportOutcome {
+        inner.take(jobs, tally: tally, limits: limits, lastID: lastID)
+    }
+
     func change(_ order: ChangeOrder, tally: Tally) throws(SpoolError) -> ChangeOutcome {
         if stage.withLock({ $0.commitsFail }) { throw .unwritable(message: "as the test wants it") }
         return inner.change(order, tally: tally)

@@ -35,6 +35,12 @@ final class TrickKeeping: Keeping {
         try base.change(order, tally: tally)
     }
 
+    func take(
+        _ jobs: [ImportedJob], tally: Tally, limits: SpoolLimits, lastID: JobID
+    ) throws(SpoolError) -> ImportOutcome {
+        try base.take(jobs, tally: tally, limits: limits, lastID: lastID)
+    }
+
     func define(queues: [String]) throws(SpoolError) -> [String: UInt16] { try base.define(queues: queues) }
 
     func prune(

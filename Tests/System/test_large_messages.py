@@ -65,6 +65,7 @@ def test_fifty_at_once_stay_under_twice_the_budget_and_a_small_job_goes_meanwhil
             one.wait_for_counts(ready=0, running=0, seconds=LONG)
         if way == "smtp":
             assert len(sink.lengths) == MANY + 1 and sum(length > ATTACHMENT for length in sink.lengths) == MANY
+        print(f"{way}: at most {one.memory('VmHWM') >> 10} MiB")
         assert one.memory("VmHWM") * 1024 < 2 * BUDGET, f"{one.memory('VmHWM')} kB"
 
 

@@ -11,6 +11,14 @@ import pytest
 from fake_maild import JOB, FakeMaild, job_id
 from mailctl_stage import SECONDS_MAX, binary, complaints, environment, jobs, mailctl, maild  # noqa: F401
 
+
+def sent(got):
+    """A job as mailctl was given it: without the key that it gives each."""
+    fields = json.loads(got)
+    assert re.fullmatch(r"[0-9a-z]+-\d+", fields.pop("idempotency_key"))
+    return fields
+
+
 # Submitting by flags
 
 
@@ -25,7 +33,7 @@ def test_flags_become_one_job(mailctl, maild, tmp_path):
         "--ref", "order-17", "--type", "email")
     assert (result.returncode, result.stdout) == (0, f"{job_id(1)} scheduled order-17\n".encode())
     assert result.stderr == b""
-    assert json.loads(maild.lines[0]) == {
+    assert sent(maild.lines[0]) == {
         "to": ["a@example.com", "b@example.com"], "cc": ["c@example.com"], "bcc": ["d@example.com"],
         "from": "app@example.org", "reply_to": ["help@example.org"], "subject": "Grüße \"x\"", "content": "line\n",
         "html": "<p>line</p>", "headers": {"X-Shop": "yes: no"}, "delay": 5400,
@@ -45,7 +53,7 @@ def test_the_text_may_be_piped_in(mailctl, maild, flags):
 
 def test_the_html_may_be_piped_in(mailctl, maild):
     assert mailctl("submit", "--to", "a@example.com", "--html", "-", input=b"<b>x</b>").returncode == 0
-    assert json.loads(maild.lines[0]) == {"to": ["a@example.com"], "html": "<b>x</b>"}
+    assert sent(maild.lines[0]) == {"to": ["a@example.com"], "html": "<b>x</b>"}
 
 
 def test_no_text_is_made_up_where_none_is_piped(mailctl, maild):
@@ -100,7 +108,7 @@ def test_json_gives_the_daemons_own_lines_errors_included(mailctl, maild):
 def test_blank_lines_are_counted_but_not_sent_and_the_last_newline_may_be_missing(mailctl, maild):
     result = mailctl("submit", input=b"\n  \r\n" + jobs(1) + b"\t\n{}")
     assert len(maild.lines) == 2
-    assert maild.lines[1] == b"{}\n"
+    assert sent(maild.lines[1]) == {}
     assert complaints(result) == ["mailctl: line 5: invalid_job: to: missing"]
 
 
@@ -113,8 +121,15 @@ def test_a_long_line_goes_out_whole(mailctl, maild):
     line = jobs(1, content="x" * (5 << 20))
     result = mailctl("submit", input=line + jobs(1))
     assert result.returncode == 0
-    assert [len(got) for got in maild.lines] == [len(line), len(jobs(1))]
-    assert maild.lines[0] == line
+    assert [sent(got) for got in maild.lines] == [json.loads(line), json.loads(jobs(1))]
+
+
+def test_a_line_longer_than_maild_takes_goes_to_it_as_it_is(mailctl, maild):
+    line = b'{"to":"' + b"x" * (48 << 20) + b'"}\n'
+    maild.answer = lambda number, got: FakeMaild.answer_as_documented(number, got)
+    result = mailctl("submit", input=jobs(1) + line + jobs(1))
+    assert result.returncode == 0, result.stderr
+    assert maild.lines[1] == line and sent(maild.lines[2]) == json.loads(jobs(1))
 
 
 def test_much_in_both_directions_does_not_deadlock(mailctl, maild):
@@ -142,7 +157,7 @@ def test_a_file_may_be_one_object_over_many_lines(mailctl, maild, tmp_path):
     result = mailctl("submit", str(path))
     assert (result.returncode, result.stderr) == (0, b"")
     assert len(maild.lines) == 1
-    assert json.loads(maild.lines[0]) == job
+    assert sent(maild.lines[0]) == job
 
 
 def test_a_file_may_have_an_object_a_line(mailctl, maild, tmp_path):
@@ -200,7 +215,7 @@ def test_the_first_error_decides(mailctl, maild):
 
 def test_a_cut_connection_says_which_lines_were_answered(mailctl, maild):
     maild.answer = lambda number, line: None if number == 301 else FakeMaild.answer_as_documented(number, line)
-    result = mailctl("submit", input=jobs(5000))
+    result = mailctl("submit", "--timeout", "0", input=jobs(5000))
     assert result.returncode == 75
     assert result.stdout.decode().splitlines() == [f"{job_id(n)} ready r{n}" for n in range(1, 301)]
     message = complaints(result)[-1]
@@ -211,7 +226,7 @@ def test_a_cut_connection_says_which_lines_were_answered(mailctl, maild):
 
 def test_a_cut_connection_under_a_single_job_leaves_it_open_whether_it_was_taken(mailctl, maild):
     maild.answer = lambda number, line: None
-    result = mailctl("submit", "--to", "a@example.com", "--text", "x")
+    result = mailctl("submit", "--timeout", "0", "--to", "a@example.com", "--text", "x")
     assert result.returncode == 75
     assert b"it may have been taken" in result.stderr
 
@@ -221,6 +236,8 @@ def test_a_refused_connection_gives_the_daemons_reason(mailctl, maild):
     result = mailctl("submit", input=jobs(3))
     assert result.returncode == 75
     assert b"quota_exceeded: too many connections" in result.stderr
+    # It is told once, and not of each line over a connection of its own.
+    assert len(complaints(mailctl("submit", input=jobs(3000)))) == 2
 
 
 @pytest.mark.parametrize("answer", [b"220 mail.example.com ESMTP", b"{}", b"[1]", b"\xff\xfe"])

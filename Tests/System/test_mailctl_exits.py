@@ -79,6 +79,7 @@ def test_options_go_before_the_environment(mailctl, maild, tmp_path):
     ["list", "--state", "lost"], ["list", "--limit", "0"], ["list", "--after", "x"], ["list", "--all", "--limit", "3"],
     ["submit", "--delay", "soon"], ["submit", "--delay", "1h", "--send-at", "2030-01-01T00:00:00Z"],
     ["submit", "--header", "none"], ["submit", "--header", "A: 1", "--header", "a: 2"], ["submit", "--nonsense"],
+    ["submit", "--timeout", "soon"],
     ["submit", "file", "--to", "a@example.com"], ["submit", "--text", "-", "--html", "-"],
 ], ids=" ".join)
 def test_wrong_usage_is_64(mailctl, maild, arguments):

@@ -90,6 +90,16 @@ package final class MemoryKeeping: Keeping, Sendable {
         }
     }
 
+    package func take(_ jobs: [ImportedJob], tally: Tally, limits: SpoolLimits, lastID: JobID) -> ImportOutcome {
+        store.withLock { store in
+            var outcome = ImportOutcome(tally: tally)
+            for job in jobs where outcome.admits(job, store.find(job), limits) { store.append(job) }
+            store.tally = outcome.tally
+            store.lastID = max(store.lastID, lastID)
+            return outcome
+        }
+    }
+
     package func define(queues: [String]) -> [String: UInt16] {
         store.withLock { store in
             for name in queues where store.queues[name] == nil { store.queues[name] = UInt16(store.queues.count) }
@@ -153,6 +163,33 @@ extension MemoryKeeping.Store {
             queue: end.queue, attempts: 0, dueAt: report.dueAt, expiresAt: report.expiresAt, finishedAt: nil,
             body: report.line, history: end.reportHistory)
         jobs[report.id] = MemoryKeeping.Kept(record: record, attemptsMax: 0)
+    }
+
+    fileprivate func find(_ job: ImportedJob) -> ImportFinding {
+        var found = ImportFinding()
+        if let record = jobs[job.id]?.record ?? finished[job.id] {
+            found.byID = (record.state, record.state.isFinal ? nil : record.body)
+        }
+        if let key = job.key, let known = keys[Self.scope(job, key)] {
+            let state = jobs[known.job]?.record.state ?? known.state
+            found.byKey = KnownKey(job: Repeat(id: known.job, state: state), digest: known.digest)
+        }
+        return found
+    }
+
+    private static func scope(_ job: ImportedJob, _ key: IdempotencyKey) -> MemoryKeeping.KeyScope {
+        MemoryKeeping.KeyScope(uid: job.group.uid, kind: job.group.kind, name: key.name)
+    }
+
+    fileprivate mutating func append(_ job: ImportedJob) {
+        let record = JobRecord(
+            id: job.id, state: job.state, kind: job.group.kind, priority: job.priority, uid: job.group.uid,
+            queue: job.group.queue, attempts: job.attempts, crashes: job.crashes, dueAt: job.dueAt,
+            expiresAt: job.expiresAt, finishedAt: nil, body: job.body, history: job.history)
+        let scope = job.key.map { Self.scope(job, $0) }
+        jobs[job.id] = MemoryKeeping.Kept(
+            record: record, attemptsMax: job.attemptsMax, fates: job.fates, key: scope, resumesAt: job.resumesAt)
+        if let scope, let key = job.key { keys[scope] = MemoryKeeping.Key(job: job.id, digest: key.digest) }
     }
 
     fileprivate mutating func settle(_ end: Settlement) {

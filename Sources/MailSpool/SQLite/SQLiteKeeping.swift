@@ -24,6 +24,7 @@ package final class SQLiteKeeping: Keeping {
     private let appends: SQLiteAppends
     private let settlements: SQLiteSettlements
     private let changes: SQLiteChanges
+    private let imports: SQLiteImports
 
     /// - Parameter kinds: names of the daemon's kinds; `Submission.kind` is an index into it.
     package init(path: String, kinds: [String]) throws(SpoolError) {
@@ -46,6 +47,7 @@ package final class SQLiteKeeping: Keeping {
         appends = try SQLiteAppends(database, kinds: self.kinds, lanes: lanes, keys: keys)
         settlements = try SQLiteSettlements(database, kinds: self.kinds, keys: keys)
         changes = try SQLiteChanges(database, kinds: self.kinds, keys: keys)
+        imports = try SQLiteImports(database, kinds: self.kinds, lanes: lanes, keys: keys)
     }
 
     private static func find(in database: Database, _ counts: SQLiteCounts) throws(SpoolError) -> OpenedSpool {
@@ -133,6 +135,16 @@ package final class SQLiteKeeping: Keeping {
         try transaction { () throws(SpoolError) in
             let outcome = try changes.change(order, tally)
             try counts.write(outcome.tally, touched: Set(outcome.changed.map(\.group)))
+            return outcome
+        }
+    }
+
+    package func take(
+        _ jobs: [ImportedJob], tally: Tally, limits: SpoolLimits, lastID: JobID
+    ) throws(SpoolError) -> ImportOutcome {
+        try transaction { () throws(SpoolError) in
+            let outcome = try imports.take(jobs, tally, limits)
+            try counts.write(outcome.tally, touched: Set(outcome.changed.map(\.group)), lastID: lastID)
             return outcome
         }
     }

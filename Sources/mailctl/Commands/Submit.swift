@@ -36,17 +36,30 @@ struct Submit: ParsableCommand {
             With --wait the line comes once the job has ended, with a line for each recipient.
 
             The exit status is 0 if all jobs were taken, else that of the first error: 65 refused, 70 maild's bug, \
-            75 try again. A connection that breaks says which lines were answered, and is 75. With --wait it is 0 for \
-            a job that was delivered, 67 for one that failed, 68 expired, 73 cancelled; 75 where maild stopped before.
+            75 try again. With --wait it is 0 for a job that was delivered, 67 for one that failed, 68 expired, \
+            73 cancelled; 75 where maild stopped before.
+
+            A connection that breaks, as in a restart of maild, is made anew, and what was not answered is sent again: \
+            each job becomes one job, for it is given an idempotency_key where it has none. Where maild stays away for \
+            longer than --timeout, the exit status is 75, and which lines were answered is said.
             """)
 
     @Argument(help: "A file with one JSON object, or one a line; - for standard input.", completion: .file())
     var file: String?
 
     @OptionGroup(title: "One job by flags") var job: JobOptions
+    @Option(
+        help: ArgumentHelp(
+            "How long a lost connection is tried again: seconds, or as in 5m; 0 for never. (default: 60)",
+            valueName: "span"))
+    var timeout: String?
+
     @OptionGroup var common: CommonOptions
 
     mutating func validate() throws {
+        if let timeout, Measure.seconds(timeout) == nil {
+            throw ValidationError("--timeout: \"\(timeout)\" is no span of time: write 90 (seconds), 15m, 2h or 1d12h.")
+        }
         if file != nil, !job.isEmpty { throw ValidationError("A job comes from a file or from flags, not both.") }
         if file == nil, job.isEmpty, isatty(STDIN_FILENO) == 1 {
             throw ValidationError("Nothing to submit: give flags (--to, --from, …), a file, or - for standard input.")
@@ -59,7 +72,10 @@ struct Submit: ParsableCommand {
         let stream = try common.connect(to: .submit)
         let input = try source ?? (file == nil || file == "-" ? .standardInput() : .file(file ?? ""))
         let report = SubmissionReport(isSingle: input.isSingle, isJSON: common.json)
-        var pipeline = Pipeline(stream, input, report)
+        let persistence = Persistence(secondsMax: timeout.flatMap(Measure.seconds) ?? Persistence.secondsUsual)
+        var pipeline = Pipeline(stream, input, report, persistence) { [common] () throws(Failure) in
+            try common.connect(to: .submit)
+        }
         let status = try pipeline.run()
         if status != .done { throw Failure(status, nil) }
     }

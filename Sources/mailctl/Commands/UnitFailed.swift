@@ -36,7 +36,10 @@ struct UnitFailed: ParsableCommand {
         }
         let job = failure.job(from: sender, to: recipients).json
         let stream = try common.connect(to: .submit)
-        var pipeline = Pipeline(stream, .job(job), SubmissionReport(isSingle: true, isJSON: common.json))
+        let report = SubmissionReport(isSingle: true, isJSON: common.json)
+        var pipeline = Pipeline(stream, .job(job), report) { [common] () throws(Failure) in
+            try common.connect(to: .submit)
+        }
         let status = try pipeline.run()
         if status != .done { throw Failure(status, nil) }
     }

@@ -39,23 +39,29 @@ struct Handover {
 
     /// The job's id.
     func run() throws(Failure) -> String {
-        let deadline = Self.now() + Self.secondsMax
+        var persistence = Persistence(secondsMax: Self.secondsMax)
+        var stream = try Self.connected()
         while true {
-            switch try attempt() {
+            switch try answer(over: stream) {
             case .taken(let job, _, _): return job
             case .settled(let outcome): return outcome.job
             case .refused(let refusal):
                 let isPassing = refusal.name == WireErrorName.draining.rawValue || refusal.name == Self.lost
-                guard isPassing, Self.now() < deadline else { throw Failure(refusal.status, refusal.text) }
+                persistence.lost()
+                guard isPassing, let next = try persistence.connect(Self.connected) else {
+                    throw Failure(refusal.status, refusal.text)
+                }
+                stream = next
             }
         }
     }
 
+    private static func connected() throws(Failure) -> UnixStream { try UnixStream(connectingTo: path, door: .submit) }
+
     /// No name of the protocol: the connection ended before an answer.
     private static let lost = "lost"
 
-    private func attempt() throws(Failure) -> Answer {
-        let stream = try UnixStream(connectingTo: Self.path, door: .submit)
+    private func answer(over stream: borrowing UnixStream) throws(Failure) -> Answer {
         var answers = Framer.lines(bytesMax: 1 << 20)
         var rest = line[...]
         while true {
@@ -90,11 +96,5 @@ struct Handover {
     private static var path: String {
         if let named = Environment.value(Door.submit.variable) { return named }
         return access(socket, F_OK) == 0 ? socket : Door.submit.defaultPath
-    }
-
-    private static func now() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }

@@ -75,6 +75,13 @@ enum Descriptor {
         return descriptor
     }
 
+    /// A file that was not there before, for its owner alone.
+    static func created(_ path: String) throws(Failure) -> Int32 {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw .system(.inputOutput, Printable.text(path), errno) }
+        return descriptor
+    }
+
     private static func waitUntilReady(_ descriptor: Int32, _ events: Int32) {
         var interest = pollfd(fd: descriptor, events: Int16(events), revents: 0)
         poll(&interest, 1, -1)

@@ -15,7 +15,7 @@ extension JobOptions {
     func job() throws(Failure) -> JSONValue {
         var draft = JobDraft()
         draft.texts = [
-            ("type", type), ("ref", ref), ("from", from), ("subject", subject),
+            ("type", type), ("ref", ref), ("idempotency_key", idempotencyKey), ("from", from), ("subject", subject),
             ("content", try contentText()), ("html", html == "-" ? try Self.standardInput() : html),
             ("send_at", sendAt), ("expires_at", expiresAt), ("wait", wait ? "settled" : nil),
         ]

@@ -31,13 +31,16 @@ struct JobOptions: ParsableArguments {
     @Option(help: "0 to 9, higher goes first; 4 where it is missing.") var priority: Int?
     @Option(help: "At most so many attempts.") var maxAttempts: Int?
     @Option(help: "Your own name for the job; comes back in the answer.") var ref: String?
+    @Option(
+        help: "Who submits a job with the same key again means the same job; its own for each job where it is missing.")
+    var idempotencyKey: String?
     @Option(help: "The kind of job; email where it is missing.") var type: String?
     @Flag(help: "Have the sender told by mail of a failure.") var bounce = false
     @Flag(help: "Wait for the job's end, and say what became of each recipient.") var wait = false
 
     var isEmpty: Bool {
         let lists = [to, cc, bcc, replyTo, header, attach]
-        let texts = [from, subject, text, html, sendAt, delay, expiresAt, ref, type]
+        let texts = [from, subject, text, html, sendAt, delay, expiresAt, ref, idempotencyKey, type]
         return lists.allSatisfy(\.isEmpty) && texts.allSatisfy { $0 == nil } && priority == nil && maxAttempts == nil
     }
 

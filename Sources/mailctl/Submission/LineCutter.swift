@@ -1,6 +1,8 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import MailJob
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -11,13 +13,17 @@
 ///
 /// Blank lines are left out (maild does not answer them), and so is white space in front of a line; a last line
 /// without a newline is given one. A line is held back until it is whole, so that slow input does not run into maild's
-/// time limit for a line; only a line longer than `heldBytesMax` goes out in pieces.
+/// time limit for a line, and given a key where it is a job without one; only a line longer than `heldBytesMax` goes
+/// out in pieces, as it is.
 package struct LineCutter {
     package struct Line: Equatable, Sendable {
         /// Counted from 1, blank lines included.
         package let number: Int
         /// Where the line ends in all that was cut off so far; nil while its newline is still to come.
         package var end: Int?
+        /// `JobKeys.Mark` has what these mean.
+        package var mayRepeat = true
+        package var waitsForOutcome = false
 
         package init(number: Int, end: Int?) {
             self.number = number
@@ -25,7 +31,8 @@ package struct LineCutter {
         }
     }
 
-    package static let heldBytesMax = 1 << 20
+    /// Longer than maild takes unless it is configured so.
+    package static let heldBytesMax = Limits.lineBytesMax + (1 << 20)
 
     private var input: [UInt8] = []
     private var head = 0
@@ -38,7 +45,14 @@ package struct LineCutter {
     /// Bytes handed out so far.
     private var total = 0
 
-    package init() {}
+    private var keys: JobKeys?
+    private let heldBytesMax: Int
+
+    /// - Parameter keys: nil leaves each line as it is.
+    package init(keys: JobKeys? = nil, heldBytesMax: Int = Self.heldBytesMax) {
+        self.keys = keys
+        self.heldBytesMax = heldBytesMax
+    }
 
     package mutating func feed(_ bytes: some Collection<UInt8>) {
         if head > 0 {
@@ -64,7 +78,7 @@ package struct LineCutter {
     package mutating func cut(to output: inout [UInt8], _ lines: inout [Line]) -> Bool {
         if !isInside { skipWhiteSpace() }
         guard let newline = nextNewline() else { return cutPiece(to: &output, &lines) }
-        handOut(through: newline, &output, &lines)
+        if isInside { handOut(through: newline, &output, &lines) } else { handOutWhole(newline, &output, &lines) }
         lines[lines.count - 1].end = total
         isInside = false
         number += 1
@@ -72,14 +86,34 @@ package struct LineCutter {
     }
 
     private mutating func cutPiece(to output: inout [UInt8], _ lines: inout [Line]) -> Bool {
-        guard input.count - head >= Self.heldBytesMax else { return false }
+        guard input.count - head >= heldBytesMax else { return false }
+        if !isInside { begin(&lines, JobKeys.Mark(mayRepeat: false)) }
         handOut(through: input.count - 1, &output, &lines)
         isInside = true
         return true
     }
 
+    private mutating func begin(_ lines: inout [Line], _ mark: JobKeys.Mark) {
+        var line = Line(number: number, end: nil)
+        line.mayRepeat = mark.mayRepeat
+        line.waitsForOutcome = mark.waitsForOutcome
+        lines.append(line)
+    }
+
+    private mutating func handOutWhole(_ newline: Int, _ output: inout [UInt8], _ lines: inout [Line]) {
+        let mark = input.withUnsafeBytes { bytes in
+            keys?.mark(UnsafeRawBufferPointer(rebasing: bytes[head..<newline]), number: number)
+        }
+        begin(&lines, mark ?? JobKeys.Mark(mayRepeat: false))
+        if let insertion = mark?.insertion, !insertion.isEmpty {
+            handOut(through: head, &output, &lines)
+            output.append(contentsOf: insertion)
+            total += insertion.count
+        }
+        handOut(through: newline, &output, &lines)
+    }
+
     private mutating func handOut(through last: Int, _ output: inout [UInt8], _ lines: inout [Line]) {
-        if !isInside { lines.append(Line(number: number, end: nil)) }
         output.append(contentsOf: input[head...last])
         total += last + 1 - head
         head = last + 1

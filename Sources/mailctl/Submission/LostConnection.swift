@@ -9,17 +9,24 @@ package struct LostConnection {
     /// There are lines after those in `waiting`.
     package let isInputLeft: Bool
     package let isSingle: Bool
+    /// For so long it was tried to connect again.
+    package let soughtSeconds: Double?
 
-    package init(waiting: ArraySlice<LineCutter.Line>, sentBytes: Int, isInputLeft: Bool, isSingle: Bool) {
+    package init(
+        waiting: ArraySlice<LineCutter.Line>, sentBytes: Int, isInputLeft: Bool, isSingle: Bool,
+        soughtSeconds: Double? = nil
+    ) {
         self.waiting = waiting
         self.sentBytes = sentBytes
         self.isInputLeft = isInputLeft
         self.isSingle = isSingle
+        self.soughtSeconds = soughtSeconds
     }
 
     package var failure: Failure {
         let what = isSingle ? [single] : [answered, sent, unsent].compactMap { $0 }
-        return Failure(.tryAgain, "maild closed the connection: \(what.joined(separator: "; "))")
+        let sought = soughtSeconds.map { " and gave no answer for \(Measure.text(seconds: $0)) after that" } ?? ""
+        return Failure(.tryAgain, "maild closed the connection\(sought): \(what.joined(separator: "; "))")
     }
 
     /// Only a line that left as a whole can have become a job.

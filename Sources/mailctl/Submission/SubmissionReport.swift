@@ -23,8 +23,7 @@ struct SubmissionReport {
     var pollMilliseconds: Int32 { progress.pollMilliseconds }
 
     /// `number`: the line's; nil where maild speaks without being asked, as it does before it closes a connection.
-    mutating func take(_ line: [UInt8], of number: Int?) throws(Failure) {
-        let answer = try Answer(parsing: line)
+    mutating func take(_ answer: Answer, _ line: [UInt8], of number: Int?) throws(Failure) {
         tally.count(answer)
         if isJSON {
             try write(isTerminal ? Array(Printable.json(String(decoding: line, as: UTF8.self)).utf8) : line)
