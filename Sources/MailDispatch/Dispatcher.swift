@@ -133,8 +133,13 @@ package final class Dispatcher: @unchecked Sendable {
     }
 
     private func run(_ job: WaitingJob, _ number: Int, _ body: ByteBuffer, _ began: WallTime, _ start: Double) {
-        let work = Work(job: job.id, body: body, fates: job.fates, attempt: job.attempts + 1)
-        kinds[Int(job.kind)].run(work) { [self] result in end(job, number, result, began, start) }
+        let trace = TraceContext(of: body)
+        let work = Work(job: job.id, body: body, fates: job.fates, attempt: job.attempts + 1, trace: trace)
+        kinds[Int(job.kind)].run(work) { [self] result in
+            var result = result
+            result.trace = trace
+            end(job, number, result, began, start)
+        }
     }
 
     private func fetched(
@@ -175,14 +180,14 @@ package final class Dispatcher: @unchecked Sendable {
     ) {
         if let putOff = result.putOff, result.tried.isEmpty {
             return events.putOff(
-                job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, relay: putOff.relay,
-                cause: putOff.cause)
+                job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, trace: result.trace,
+                relay: putOff.relay, cause: putOff.cause)
         }
         events.attemptEnded(
             worker: number, kind: Int(job.kind), seconds: seconds, result: AttemptResult(result, judgement))
         events.settled(
-            job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, state: judgement.state,
-            attempts: judgement.attempts,
+            job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, trace: result.trace,
+            state: judgement.state, attempts: judgement.attempts,
             endToEndSeconds: now.seconds(since: job.id.time),
             verdicts: result.tried.map { ($0.recipient, $0.verdict) }, relay: result.relay)
     }
@@ -191,8 +196,8 @@ package final class Dispatcher: @unchecked Sendable {
         window.ended(job)
         let settlement = Settlement(outOfTime: job, now: now)
         events.settled(
-            job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, state: settlement.state,
-            attempts: job.attempts,
+            job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, trace: TraceContext(of: job.body),
+            state: settlement.state, attempts: job.attempts,
             endToEndSeconds: now.seconds(since: job.id.time), verdicts: [], relay: "")
         settle(settlement)
     }
