@@ -20,7 +20,7 @@ ATTEMPTS = {"delivered", "deferred", "failed"}
 WORDS = {"to be tried again": "retried"}
 """Events that the log says in other words."""
 SAID = re.compile(
-    r"[0-9A-Z]{13}(?: to [0-9A-Z]{13})? (?P<word>[a-z ]+?)(?: from uid \d+| by uid (?P<by>\d+))?(?::| kind=)")
+    r"[0-9A-Z]{13}(?: to [0-9A-Z]{13})? (?P<word>[a-z ]+?)(?: from uid \d+| by uid (?P<by>\d+))?(?::| job=| kind=)")
 VERBS = {"held": "hold", "released": "release", "retried": "retry", "cancelled": "cancel"}
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
