@@ -86,6 +86,9 @@ let package = Package(
         .executableTarget(
             name: "mailctl", dependencies: ["MailJob", "MailWire", argumentParser], swiftSettings: settings),
 
+        .executableTarget(
+            name: "exposition-echo", dependencies: ["Exposition"], path: "Tests/ExpositionEcho",
+            swiftSettings: settings),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
         tests("MailJobTests", ["MailJob"]),
         tests("MailWireTests", ["MailJob", "MailWire"]),

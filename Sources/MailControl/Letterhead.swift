@@ -12,6 +12,7 @@ struct Letterhead {
     var subject: String?
     var ref: String?
     var tags: [String] = []
+    var traceparent: String?
     var history: [HistoryRecord]
 
     /// - Parameter schema: nil where the job's kind is not of this daemon.
@@ -39,11 +40,13 @@ struct Letterhead {
         subject = heading.subject
         ref = json["ref"]?.string
         tags = json["tags"]?.array?.compactMap(\.string) ?? []
+        traceparent = json["traceparent"]?.string
     }
 
     private mutating func readHistory() {
         sender = attempts.last?.sender
         ref = attempts.last?.ref
+        traceparent = attempts.last?.traceparent
         var seen: Set<String> = []
         for fate in attempts.flatMap(\.fates) where seen.insert(fate.recipient).inserted {
             recipients.append(fate.recipient)

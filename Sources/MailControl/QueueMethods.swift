@@ -128,6 +128,7 @@ extension ControlMethods {
         if let expires = record.expiresAt { object["expires_at"] = .string(expires.rfc3339) }
         if let finished = record.finishedAt { object["finished_at"] = .string(finished.rfc3339) }
         if let subject = letter.subject { object["subject"] = .string(subject) }
+        if let trace = letter.traceparent { object["traceparent"] = .string(trace) }
         if let key = record.key { object["idempotency_key"] = .string(String(decoding: key, as: UTF8.self)) }
         return object
     }

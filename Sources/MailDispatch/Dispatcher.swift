@@ -141,8 +141,13 @@ package final class Dispatcher: @unchecked Sendable {
     }
 
     private func run(_ job: WaitingJob, _ number: Int, _ body: ByteBuffer, _ began: WallTime, _ start: Double) {
-        let work = Work(job: job.id, body: body, fates: job.fates, attempt: job.attempts + 1)
-        kinds[Int(job.kind)].run(work) { [self] result in end(job, number, result, began, start) }
+        let trace = TraceContext(of: body)
+        let work = Work(job: job.id, body: body, fates: job.fates, attempt: job.attempts + 1, trace: trace)
+        kinds[Int(job.kind)].run(work) { [self] result in
+            var result = result
+            result.trace = trace
+            end(job, number, result, began, start)
+        }
     }
 
     private func fetched(
@@ -200,8 +205,8 @@ package final class Dispatcher: @unchecked Sendable {
         let result = ending.attempt?.result
         if let result, let putOff = result.putOff, result.tried.isEmpty {
             return events.putOff(
-                job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, relay: putOff.relay,
-                cause: putOff.cause)
+                job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, trace: result.trace,
+                relay: putOff.relay, cause: putOff.cause)
         }
         if let attempt = ending.attempt, let number = ending.worker {
             events.attemptEnded(
@@ -209,7 +214,8 @@ package final class Dispatcher: @unchecked Sendable {
                 result: AttemptResult(attempt.result, attempt.judgement))
         }
         events.settled(
-            job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, state: settlement.state,
+            job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid,
+            trace: result == nil ? TraceContext(of: job.body) : result?.trace, state: settlement.state,
             attempts: settlement.attempts, endToEndSeconds: settlement.endedAt.seconds(since: job.id.time),
             verdicts: result?.tried.map { ($0.recipient, $0.verdict) } ?? [], relay: result?.relay ?? "")
     }

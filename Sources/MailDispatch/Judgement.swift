@@ -64,7 +64,7 @@ extension Settlement {
             history.reserveCapacity(160 + 128 * result.tried.count)
             AttemptRecord.write(
                 to: &history, at: began, milliseconds: Int(seconds * 1000), relay: result.relay, peer: result.peer,
-                tls: result.tls, sender: result.sender, ref: result.ref,
+                tls: result.tls, sender: result.sender, ref: result.ref, traceparent: result.trace?.parent,
                 tried: result.tried.lazy.map { ($0.recipient, $0.verdict) })
         }
         self.init(

@@ -212,6 +212,8 @@ extension JobChange {
 
 extension OperatedJob {
     fileprivate init(_ job: ChangedJob, by uid: UInt32) {
-        self.init(id: job.id, kind: Int(job.group.kind), queue: job.group.queue, state: job.state, by: uid)
+        self.init(
+            id: job.id, kind: Int(job.group.kind), queue: job.group.queue, state: job.state, by: uid,
+            trace: job.line.flatMap { line in line.withUnsafeBytes { TraceContext(of: $0) } })
     }
 }

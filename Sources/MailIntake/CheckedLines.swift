@@ -48,11 +48,12 @@ package struct CheckedLines {
 
     private mutating func add(_ job: JobLine, _ length: Int, _ offset: Int, _ now: WallTime, _ expirySeconds: Double) {
         let start = job.dueAt ?? now
-        submissions.append(
-            Submission(
-                range: offset..<offset + length, kind: UInt8(job.kind), priority: job.priority, queue: job.queue,
-                dueAt: job.dueAt, expiresAt: job.expiresAt ?? start + expirySeconds, attemptsMax: job.maxAttempts ?? 0,
-                key: job.key))
+        var submission = Submission(
+            range: offset..<offset + length, kind: UInt8(job.kind), priority: job.priority, queue: job.queue,
+            dueAt: job.dueAt, expiresAt: job.expiresAt ?? start + expirySeconds, attemptsMax: job.maxAttempts ?? 0,
+            key: job.key)
+        submission.isTraced = job.isTraced
+        submissions.append(submission)
         if job.waitsForOutcome { waits.insert(submissions.count - 1) }
         refs.append(job.ref.map { $0.lowerBound + offset..<$0.upperBound + offset })
         if job.ref != nil { hasRefs = true }

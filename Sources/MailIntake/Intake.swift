@@ -202,9 +202,9 @@ package final class Intake: @unchecked Sendable {
     private func count(_ chunk: Chunk, client app: AppHandle) {
         guard !chunk.submissions.isEmpty else { return }
         for group in chunk.groups {
-            events.accepted(kind: Int(group.kind), queue: group.queue, jobs: group.jobs, app: app) {
-                chunk.accepted(group)
-            }
+            events.accepted(
+                kind: Int(group.kind), queue: group.queue, jobs: group.jobs, app: app, user: chunk.uid
+            ) { chunk.accepted(group) }
         }
         for (index, _) in chunk.repeats { events.deduplicated(kind: Int(chunk.submissions[index].kind)) }
         for (_, refusal) in chunk.refusals {
@@ -319,8 +319,13 @@ extension Chunk {
         forEachKept { index, id in
             let job = submissions[index]
             guard job.kind == group.kind, job.queue == group.queue else { return }
-            jobs.append(AcceptedJob(id: id, queue: job.queue, state: job.dueAt == nil ? .ready : .scheduled))
+            let state = job.dueAt == nil ? JobState.ready : .scheduled
+            jobs.append(AcceptedJob(id: id, queue: job.queue, state: state, trace: job.isTraced ? trace(job) : nil))
         }
         return jobs
+    }
+
+    private func trace(_ job: Submission) -> TraceContext? {
+        bytes.withUnsafeReadableBytes { TraceContext(of: UnsafeRawBufferPointer(rebasing: $0[job.range])) }
     }
 }

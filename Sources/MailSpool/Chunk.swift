@@ -20,6 +20,8 @@ package struct Submission: Sendable {
     package var attemptsMax: Int
     /// Who says it twice means the same job.
     package var key: IdempotencyKey?
+    /// Its line names the trace that it belongs to.
+    package var isTraced = false
 
     package init(
         range: Range<Int>, kind: UInt8 = 0, priority: UInt8 = UInt8(Limits.priorityDefault), queue: UInt16 = 0,

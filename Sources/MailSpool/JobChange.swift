@@ -59,8 +59,13 @@ package struct ChangedJob: Equatable, Sendable {
     /// Set exactly where it is `scheduled`.
     package var dueAt: WallTime?
     package var group: JobGroup
+    /// The submitted line, where it is there, not large, and may name a trace.
+    package var line: [UInt8]?
 
-    package init(id: JobID, was: JobState, state: JobState?, dueAt: WallTime? = nil, group: JobGroup) {
+    package init(
+        id: JobID, was: JobState, state: JobState?, dueAt: WallTime? = nil, group: JobGroup, line: [UInt8]? = nil
+    ) {
+        self.line = line
         self.id = id
         self.was = was
         self.state = state

@@ -38,14 +38,19 @@ package enum Gzip {
         return isWhole ? packed : nil
     }
 
-    /// RFC 9110 §12.5.3: whether `Accept-Encoding` takes gzip. What it does not name is not sent.
+    /// RFC 9110 §12.5.3: whether `Accept-Encoding` takes gzip. What it does not name is not sent; `*` is what it does
+    /// not name elsewhere.
     package static func isAccepted(by header: String) -> Bool {
+        var others = false
         for item in header.split(separator: ",") {
             let parts = item.split(separator: ";").map { $0.filter { $0 != " " && $0 != "\t" }.lowercased() }
-            guard let coding = parts.first, coding == "gzip" || coding == "x-gzip" || coding == "*" else { continue }
             let weight = parts.dropFirst().first { $0.hasPrefix("q=") }.flatMap { Double($0.dropFirst(2)) } ?? 1
-            return weight > 0
+            switch parts.first {
+            case "gzip", "x-gzip": return weight > 0
+            case "*": others = weight > 0
+            default: break
+            }
         }
-        return false
+        return others
     }
 }

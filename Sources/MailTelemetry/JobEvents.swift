@@ -9,24 +9,51 @@ extension Events {
     /// Jobs of one kind and queue are on disk and may be answered.
     /// - Parameters:
     ///   - queue: its number in the spool, as everywhere.
-    ///   - which: asked for only where somebody watches.
+    ///   - user: who submitted them.
+    ///   - which: all of them; asked for only where somebody watches, or they are logged.
     package func accepted(
-        kind: Int, queue: UInt16 = 0, jobs: Int, app: AppHandle? = nil, which: () -> [AcceptedJob] = { [] }
+        kind: Int, queue: UInt16 = 0, jobs: Int, app: AppHandle? = nil, user: UInt32 = 0,
+        which: () -> [AcceptedJob] = { [] }
     ) {
         let kind = known(kind)
-        let handle = metrics.queues.handle(queue)
-        handle.accepted[kind].add(jobs)
+        metrics.queues.handle(queue).accepted[kind].add(jobs)
         app?.accepted.add(jobs)
-        journal.write(.debug) { line in
-            line.message("jobs accepted: ")
-            line.add(jobs)
+        guard watchers.isOn || journal.isOn(.info) else { return }
+        let jobs = which()
+        var rest = jobs[...]
+        while !rest.isEmpty {
+            log(rest.prefix(Self.acceptedPerLine), kind, queue, app, user)
+            rest = rest.dropFirst(Self.acceptedPerLine)
+        }
+        for job in jobs { watch(.accepted, job.id, kind, job.queue) { $0.state = job.state } }
+    }
+
+    /// A line each would cost the log more than the jobs themselves; journald finds one that names many by any of them.
+    private static let acceptedPerLine = 32
+
+    private func log(
+        _ accepted: ArraySlice<AcceptedJob>, _ kind: Int, _ queue: UInt16, _ app: AppHandle?, _ user: UInt32
+    ) {
+        guard let first = accepted.first, let last = accepted.last else { return }
+        journal.write(.info) { line in
+            line.message("")
+            line.add(first.id)
+            if accepted.count > 1 {
+                line.add(" to ")
+                line.add(last.id)
+            }
+            line.add(" accepted from uid ")
+            line.add(Int(user))
             line.identify(EventID.accepted)
             line.field("KIND", kinds[kind])
-            line.field("QUEUE", handle.name)
+            tell(queue, nil, to: &line)
             if let app, !apps.isEmpty { line.field("APP", app.name) }
+            line.field("SUBMITTER_UID", Int(user))
+            for job in accepted {
+                line.field("JOB", job.id)
+                tell(0, job.trace, to: &line)
+            }
         }
-        guard watchers.isOn else { return }
-        for job in which() { watch(.accepted, job.id, kind, job.queue) { $0.state = job.state } }
     }
 
     /// A job's event for those who watch.
@@ -120,7 +147,10 @@ extension Events {
     /// No relay took the job's mail: nothing was tried, and it waits. Many at a time, hence told to who debugs alone;
     /// the relay's own line says why.
     /// - Parameter user: who submitted it.
-    package func putOff(job: JobID, kind: Int, queue: UInt16, user: UInt32? = nil, relay: String, cause: Reply) {
+    package func putOff(
+        job: JobID, kind: Int, queue: UInt16, user: UInt32? = nil, trace: TraceContext? = nil, relay: String,
+        cause: Reply
+    ) {
         let kind = known(kind)
         metrics.jobs.putOff[kind].add()
         watch(.putOff, job, kind, queue) { event in
@@ -136,6 +166,7 @@ extension Events {
             line.identify(EventID.putOff)
             line.field("JOB", job)
             line.field("KIND", kinds[kind])
+            tell(queue, trace, to: &line)
             addApp(of: user, to: &line)
             line.field("RELAY", relay)
         }
@@ -144,8 +175,8 @@ extension Events {
     /// What became of the job, on its way to the disk. `state`: delivered, scheduled or ready (deferred, to be tried
     /// again), failed, expired, cancelled or held. `endToEndSeconds` counts from acceptance.
     package func settled(
-        job: JobID, kind: Int, queue: UInt16, user: UInt32? = nil, state: JobState, attempts: Int,
-        endToEndSeconds: Double,
+        job: JobID, kind: Int, queue: UInt16, user: UInt32? = nil, trace: TraceContext? = nil, state: JobState,
+        attempts: Int, endToEndSeconds: Double,
         verdicts: [(recipient: String, verdict: Verdict)], relay: String
     ) {
         let kind = known(kind)
@@ -157,6 +188,7 @@ extension Events {
             line.identify(ending.id)
             line.field("JOB", job)
             line.field("KIND", kinds[kind])
+            tell(queue, trace, to: &line)
             addApp(of: user, to: &line)
             line.field("ATTEMPTS", attempts)
             line.field("SECONDS", seconds: endToEndSeconds)
@@ -189,12 +221,22 @@ extension Events {
             line.identify(EventID.reported)
             line.field("JOB", job)
             line.field("KIND", kinds[kind])
+            tell(queue, nil, to: &line)
             addApp(of: user, to: &line)
             line.field("REPORT", report)
         }
         watch(.reported, job, kind, queue) { event in
             (event.state, event.report) = (state, report)
         }
+    }
+
+    /// Of `default` nothing is said: it is where every job is that names no queue. The names of the other two are those
+    /// of OpenTelemetry's "Trace Context in non-OTLP Log Formats".
+    func tell(_ queue: UInt16, _ trace: TraceContext?, to line: inout JournalLine) {
+        if queue != 0 { line.field("QUEUE", metrics.queues.handle(queue).name) }
+        guard let trace else { return }
+        line.field("TRACE_ID", String(trace.traceID))
+        line.field("SPAN_ID", String(trace.spanID))
     }
 
     /// By its name and never by a number; nothing where no app is configured.
@@ -210,8 +252,10 @@ package struct AcceptedJob: Sendable {
     /// The queue's number in the spool.
     package var queue: UInt16
     package var state: JobState
+    package var trace: TraceContext?
 
-    package init(id: JobID, queue: UInt16, state: JobState) {
+    package init(id: JobID, queue: UInt16, state: JobState, trace: TraceContext? = nil) {
+        self.trace = trace
         self.id = id
         self.queue = queue
         self.state = state

@@ -15,8 +15,12 @@ package struct OperatedJob: Sendable {
     package var state: JobState?
     /// The operator's user.
     package var by: UInt32
+    package var trace: TraceContext?
 
-    package init(id: JobID, kind: Int, queue: UInt16, state: JobState?, by: UInt32) {
+    package init(
+        id: JobID, kind: Int, queue: UInt16, state: JobState?, by: UInt32, trace: TraceContext? = nil
+    ) {
+        self.trace = trace
         self.id = id
         self.kind = kind
         self.queue = queue
@@ -53,6 +57,7 @@ extension Events {
             line.identify(id)
             line.field("JOB", job.id)
             line.field("KIND", kinds[known(job.kind)])
+            tell(job.queue, job.trace, to: &line)
             line.field("OPERATOR_UID", Int(job.by))
         }
         watchers.tell {

@@ -14,8 +14,11 @@ package struct Work: Sendable {
     package var fates: [Fate]?
     /// 1 for the first.
     package var attempt: Int
+    /// Which trace the job belongs to, for whoever gets the work.
+    package var trace: TraceContext?
 
-    package init(job: JobID, body: ByteBuffer, fates: [Fate]?, attempt: Int) {
+    package init(job: JobID, body: ByteBuffer, fates: [Fate]?, attempt: Int, trace: TraceContext? = nil) {
+        self.trace = trace
         self.job = job
         self.body = body
         self.fates = fates
@@ -41,6 +44,8 @@ package struct WorkResult: Sendable {
     package var sender: String?
     /// The app's own name for the job.
     package var ref: String?
+    /// The work's, whatever the kind made of it.
+    package var trace: TraceContext?
 
     package init(
         fates: [Fate], tried: [Trial], relay: String, peer: String? = nil, tls: String? = nil, sender: String? = nil,

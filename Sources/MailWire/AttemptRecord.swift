@@ -23,12 +23,15 @@ package struct AttemptRecord: Equatable, Sendable {
     package var tls: String?
     package var sender: String?
     package var ref: String?
+    /// `TraceContext.parent` of the job.
+    package var traceparent: String?
     package var fates: [Fate]
 
     /// Writes one line, with its newline.
     package static func write(
         to line: inout [UInt8], at: WallTime, milliseconds: Int, relay: String, peer: String?, tls: String?,
-        sender: String?, ref: String?, tried: some Sequence<(recipient: String, verdict: Verdict)>
+        sender: String?, ref: String?, traceparent: String? = nil,
+        tried: some Sequence<(recipient: String, verdict: Verdict)>
     ) {
         line.put("{\"at\":")
         line.putJSON(at.milliseconds)
@@ -40,6 +43,7 @@ package struct AttemptRecord: Equatable, Sendable {
         put(",\"tls\":", tls, &line)
         put(",\"from\":", sender, &line)
         put(",\"ref\":", ref, &line)
+        put(",\"traceparent\":", traceparent, &line)
         line.put(",\"fates\":[")
         var separator: StaticString = "{\"to\":"
         for trial in tried {
@@ -77,6 +81,7 @@ package struct AttemptRecord: Equatable, Sendable {
         tls = json["tls"]?.string
         sender = json["from"]?.string
         ref = json["ref"]?.string
+        traceparent = json["traceparent"]?.string
         fates = (json["fates"]?.array ?? []).map { fate in
             let reply = Reply(
                 fate["code"]?.int ?? 0, fate["enhanced"]?.string ?? "", fate["text"]?.string ?? "")

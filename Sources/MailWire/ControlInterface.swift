@@ -252,6 +252,7 @@ package enum ControlInterface {
           finished_at: ?string,
           subject: ?string,
           idempotency_key: ?string,
+          traceparent: ?string,
           history: []Entry
         )
 

@@ -27,7 +27,8 @@ package enum HistoryRecord: Equatable, Sendable {
 ///     {"at":1763900000123,"event":"reports","failed":"0SAMK5Z4W008E"}
 package struct NoteRecord: Equatable, Sendable {
     package var at: WallTime
-    /// `held`, `released`, `retried`, `cancelled`, `crashed`, `imported`, `reported` or, of the report itself, `reports`.
+    /// `held`, `released`, `retried`, `cancelled`, `crashed`, `imported`, `reported` or, of the report itself,
+    /// `reports`.
     package var event: String
     /// The operator's user.
     package var by: UInt32?

@@ -16,6 +16,8 @@ struct JobFields {
     private var tags: JSONMember?
     private var wait: JSONMember?
     private var idempotencyKey: JSONMember?
+    private var traceparent: JSONMember?
+    private var tracestate: JSONMember?
 
     init() {}
 
@@ -44,6 +46,10 @@ struct JobFields {
             wait = member
         } else if member.hasKey("idempotency_key", in: line) {
             idempotencyKey = member
+        } else if member.hasKey("traceparent", in: line) {
+            traceparent = member
+        } else if member.hasKey("tracestate", in: line) {
+            tracestate = member
         } else {
             return false
         }
@@ -69,6 +75,7 @@ struct JobFields {
         job.queue =
             try queue.map { queue throws(WireError) in try Self.queue(queue, line, limits) } ?? limits.queueDefault
         if let tags { try JobTags.check(tags, in: line) }
+        job.isTraced = try TraceContext.check(traceparent, tracestate, in: line) != nil
         if let wait { job.waitsForOutcome = try Self.waitsForOutcome(wait, line) }
         job.dueAt = try dueAt(line, now)
         if let expiresAt { job.expiresAt = try Self.expiry(expiresAt, line, now, dueAt: job.dueAt) }

@@ -17,6 +17,8 @@ package struct JobLine: Equatable, Sendable {
     package var key: IdempotencyKey?
     /// The answer is to come when the outcome is known, and not when the job is on disk.
     package var waitsForOutcome = false
+    /// It carries a `TraceContext`.
+    package var isTraced = false
     package var recipients = 0
     /// The raw string with its quotes, in the line.
     package var ref: Range<Int>?

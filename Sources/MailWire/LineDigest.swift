@@ -4,7 +4,7 @@
 import MailJob
 
 /// What a line means, in sixteen bytes: two lines that differ only in the order of their members, the space between
-/// them, their idempotency key or the kind of answer they want have the same.
+/// them, their idempotency key, the kind of answer they want or the trace they belong to have the same.
 enum LineDigest {
     static func of(_ members: [JSONMember], in line: UnsafeRawBufferPointer) -> [UInt8] {
         var sums: (UInt64, UInt64) = (0, 0)
@@ -17,7 +17,9 @@ enum LineDigest {
     }
 
     private static func isAside(_ member: JSONMember, _ line: UnsafeRawBufferPointer) -> Bool {
+        // Who submits again does so in another span.
         member.hasKey("idempotency_key", in: line) || member.hasKey("wait", in: line)
+            || member.hasKey("traceparent", in: line) || member.hasKey("tracestate", in: line)
     }
 
     private static func sum(_ member: JSONMember, _ line: UnsafeRawBufferPointer, seed: UInt64) -> UInt64 {

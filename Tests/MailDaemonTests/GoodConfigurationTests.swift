@@ -49,7 +49,7 @@ private let goodKeys: [GoodKey] = [
     GoodKey("[bounces]\nby_default = true\nfrom = 'Post <p@example.org>'\nreturn = 'full'") {
         $0.bounces.isWanted && $0.bounces.from == "Post <p@example.org>" && $0.bounces.returnsAll
     },
-    GoodKey("[bounces]\nreturn = 'headers'") { !$0.bounces.returnsAll },
+    GoodKey("[bounces]\nby_default = true\nreturn = 'headers'") { $0.bounces.isWanted && !$0.bounces.returnsAll },
     GoodKey("[limits]\nline_bytes_max = 1024") { $0.limits.lineBytesMax == 1024 },
     GoodKey("[limits]\nreading_bytes_max = 41943040") { $0.limits.readingBytesMax == 40 << 20 },
     GoodKey("[limits]\nconnections_max = 5") { $0.limits.connectionsMax == 5 },

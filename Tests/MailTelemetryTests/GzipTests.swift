@@ -11,7 +11,8 @@ import Testing
         arguments: [
             ("gzip", true), ("deflate, gzip", true), ("GZIP", true), ("x-gzip", true), ("*", true),
             ("gzip;q=1.0, identity; q=0.5", true), ("br, gzip ; q=0.001", true), ("gzip;q=0", false),
-            ("gzip; q=0.0", false), ("*;q=0", false), ("", false), ("identity", false), ("deflate, br", false),
+            ("gzip; q=0.0", false), ("*;q=0", false), ("*;q=0, gzip", true), ("*, gzip;q=0", false),
+            ("", false), ("identity", false), ("deflate, br", false),
         ])
     func accepted(header: String, takes: Bool) {
         #expect(Gzip.isAccepted(by: header) == takes)

@@ -173,6 +173,27 @@ import Testing
         #expect(ids.allSatisfy { $0.utf8.count == 32 && $0.allSatisfy(\.isHexDigit) })
     }
 
+    @Test("accepted jobs are told many in a line, each by its name, with its trace where it has one")
+    func accepted() throws {
+        let stage = Stage(level: .info)
+        stage.events.know(queues: ["bulk": 3], configured: ["bulk"])
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        let trace = try #require(TraceContext(parent: parent.utf8))
+        let jobs = (1...70).map {
+            AcceptedJob(id: JobID(raw: $0), queue: 3, state: .ready, trace: $0 == 70 ? trace : nil)
+        }
+        stage.events.accepted(kind: 0, queue: 3, jobs: 70, user: 1000) { jobs }
+        stage.events.accepted(kind: 0, jobs: 1, user: 1001) { [jobs[0]] }
+        let lines = stage.lines
+        #expect(lines.map { $0.fields["JOB"]?.split(separator: ",").count } == [32, 32, 6, 1])
+        #expect(lines[0].message == "\(jobs[0].id) to \(jobs[31].id) accepted from uid 1000")
+        #expect(lines[3].message == "\(jobs[0].id) accepted from uid 1001")
+        #expect(lines.map { $0.fields["QUEUE"] } == ["bulk", "bulk", "bulk", nil])
+        #expect(lines.map { $0.fields["TRACE_ID"] } == [nil, nil, "0af7651916cd43dd8448eb211c80319c", nil])
+        #expect(lines[2].fields["SPAN_ID"] == "b7ad6b7169203331")
+        #expect(lines.allSatisfy { $0.fields["SUBMITTER_UID"] != nil && $0.priority == .info })
+    }
+
     @Test("dropped lines are counted in the metrics")
     func dropped() {
         let clock = HandClock()

@@ -11,7 +11,7 @@ final class CapturingSink: JournalSink {
     struct Line: Equatable, Sendable {
         var priority: Priority
         var message: String
-        /// Without the message and the catalog's id; names without the prefix.
+        /// Without the message and the catalog's id; names without the prefix; several values with commas between them.
         var fields: [String: String]
     }
 
@@ -20,7 +20,7 @@ final class CapturingSink: JournalSink {
 
     func write(_ records: UnsafeRawBufferPointer) {
         JournalRecord.forEach(records) { record in
-            var fields = Dictionary(uniqueKeysWithValues: record.fields.map { ($0.name, $0.value) })
+            var fields = Dictionary(record.fields.map { ($0.name, $0.value) }) { "\($0),\($1)" }
             let message = fields.removeValue(forKey: "MESSAGE") ?? ""
             let id = fields.removeValue(forKey: "MESSAGE_ID")
             kept.withLock { $0.append(Line(priority: record.priority, message: message, fields: fields)) }

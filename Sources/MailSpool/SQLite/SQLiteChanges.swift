@@ -21,8 +21,9 @@ final class SQLiteChanges {
         self.keys = keys
         find = try database.prepare(
             """
-            SELECT state, queue, uid, kind, due, resumes, expires, attempts, crashes, fates, keyed, length(body)
-            FROM jobs WHERE id = ?
+            SELECT state, queue, uid, kind, due, resumes, expires, attempts, crashes, fates, keyed, length(body),
+            CASE WHEN length(body) <= \(Limits.largeBodyBytes) AND (instr(body, CAST('"traceparent"' AS BLOB))
+            OR instr(body, CAST('\\u00' AS BLOB))) THEN body END FROM jobs WHERE id = ?
             """)
         findFinished = try database.prepare("SELECT state, queue, uid, kind FROM finished WHERE id = ?")
         update = try database.prepare(
@@ -45,6 +46,7 @@ final class SQLiteChanges {
         var group: JobGroup
         var isKeyed: Bool
         var bytes: Int
+        var line: [UInt8]?
     }
 
     // MARK: Verbs
@@ -78,7 +80,8 @@ final class SQLiteChanges {
         outcome.tally.add(row.job.state, jobs: -1, bytes: -row.bytes, in: row.group)
         if let state = job?.state { outcome.tally.add(state, jobs: 1, bytes: row.bytes, in: row.group) }
         outcome.changed.append(
-            ChangedJob(id: id, was: row.job.state, state: job?.state, dueAt: job?.dueAt, group: row.group))
+            ChangedJob(
+                id: id, was: row.job.state, state: job?.state, dueAt: job?.dueAt, group: row.group, line: row.line))
     }
 
     /// - Parameter state: nil where not even the history stays.
@@ -152,7 +155,9 @@ final class SQLiteChanges {
             resumesAt: find.time(5), expiresAt: WallTime(milliseconds: find.integer(6)), attempts: Int(find.integer(7)),
             crashes: Int(find.integer(8)),
             fates: find.isNull(9) ? nil : find.bytes(9).map { Fate(rawValue: $0) ?? .open })
-        return Row(job: job, group: group(find), isKeyed: find.integer(10) != 0, bytes: Int(find.integer(11)))
+        return Row(
+            job: job, group: group(find), isKeyed: find.integer(10) != 0, bytes: Int(find.integer(11)),
+            line: find.isNull(12) ? nil : Array(find.bytes(12)))
     }
 
     /// Of a row whose columns 1 to 3 are queue, uid and kind.

@@ -22,7 +22,8 @@ struct ComposedEmail {
     /// - Parameters:
     ///   - line: the submitted line.
     ///   - hostname: right-hand side of the Message-ID.
-    init(_ line: ByteBuffer, job: JobID, hostname: String) throws(ComposeError) {
+    ///   - trace: stands in the header, for whoever reads the message.
+    init(_ line: ByteBuffer, job: JobID, hostname: String, trace: TraceContext? = nil) throws(ComposeError) {
         let fields: EmailFields
         do throws(WireError) {
             fields = try Self.fields(line)
@@ -44,6 +45,7 @@ struct ComposedEmail {
         } else {
             message = try MessageComposer.compose(MessageFields(fields, date: job.time, messageID: messageID))
         }
+        if let trace { message.prepend(trace) }
     }
 
     private static func fields(_ line: ByteBuffer) throws(WireError) -> EmailFields {

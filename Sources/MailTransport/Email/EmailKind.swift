@@ -38,7 +38,9 @@ package final class EmailKind: JobKind {
     }
 
     private static func compose(_ work: Work, _ hostname: String) -> Result<ComposedEmail, ComposeError> {
-        Result { () throws(ComposeError) in try ComposedEmail(work.body, job: work.job, hostname: hostname) }
+        Result { () throws(ComposeError) in
+            try ComposedEmail(work.body, job: work.job, hostname: hostname, trace: work.trace)
+        }
     }
 
     /// - Parameter result: nil where the bench is closed.

@@ -129,6 +129,8 @@ package final class ExecKind: ConfiguredKind {
             "PATH=/usr/local/bin:/usr/bin:/bin", "MAILD_JOB=\(work.job)", "MAILD_ATTEMPT=\(work.attempt)",
             "MAILD_PROGRAM=\(settings.name)",
         ]
+        // OpenTelemetry, "Environment Variables as Context Propagation Carriers": the fields' names in capitals.
+        for (name, value) in work.trace?.fields ?? [] { variables.append("\(name.uppercased())=\(value)") }
         for name in settings.environment {
             guard let value = getenv(name) else { continue }
             variables.removeAll { $0.hasPrefix("\(name)=") }

@@ -11,6 +11,7 @@ struct WebhookCall {
     let hook: WebhookPlan.Hook?
     let ref: String?
     private let job: JobID
+    private let trace: TraceContext?
     private let method: HTTPMethod
     private let headers: HTTPHeaders
     private let body: ByteBuffer
@@ -27,6 +28,7 @@ struct WebhookCall {
             hook = plan.hook(for: url)
         }
         job = work.job
+        trace = work.trace
         ref = fields.ref
         method = fields.method
         headers = fields.headers
@@ -50,6 +52,7 @@ struct WebhookCall {
             // draft-ietf-httpapi-idempotency-key-header: the same at every attempt.
             ("Idempotency-Key", job.description),
         ])
+        for (name, value) in trace?.fields ?? [] { all.replaceOrAdd(name: name, value: value) }
         for (name, value) in headers where !isElsewhere || !Self.secrets.contains(name.lowercased()) {
             all.replaceOrAdd(name: name, value: value)
         }

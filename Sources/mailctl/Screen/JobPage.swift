@@ -28,6 +28,7 @@ struct JobPage {
             ("Queue", job["queue"]?.string.flatMap { $0 == "default" ? nil : Printable.text($0) }),
             ("Tags", Self.tags(job["tags"]?.array ?? [])),
             ("Key", reply["idempotency_key"]?.string.map(Printable.text)),
+            ("Trace", reply["traceparent"]?.string.map(Printable.text)),
             ("Ref", job["ref"]?.string.map(Printable.text)),
             ("From", job["from"]?.string.map { Printable.text(Self.path($0)) }),
             ("To", Self.recipients(job["to"]?.array ?? [])),
