@@ -49,14 +49,14 @@ def bars(title, groups):
     return document(y, *parts)
 
 
-def lines(title, unit, curves, log=True):
+def lines(title, unit, curves):
     """curves: [(name, [(x, y), …])]; x by its logarithm, y from 0."""
     left, top, wide, high = 70, 40, WIDTH - 240, 260
     xs = sorted({x for _, points in curves for x, _ in points})
     most = max(y for _, points in curves for _, y in points) * 1.05
 
     def place(x, y):
-        scaled = math.log10(x / xs[0]) / math.log10(xs[-1] / xs[0]) if log and len(xs) > 1 else xs.index(x) / max(1, len(xs) - 1)
+        scaled = math.log10(x / xs[0]) / math.log10(xs[-1] / xs[0]) if len(xs) > 1 else 0
         return left + wide * scaled, top + high * (1 - y / most)
 
     parts = [text(10, 22, f"{title} ({unit})", css="title")]

@@ -106,7 +106,7 @@ def sendmail_rate(directory, at_once, runs, command):
 def message(directory):
     """A file: 1 KB of mail."""
     path = directory / "message"
-    path.write_text("Subject: A measured message\nTo: u@bench.example\n\n" + "x" * 70 + "\n" * 1 + ("y" * 70 + "\n") * 13)
+    path.write_text("Subject: A measured message\nTo: u@bench.example\n\n" + ("x" * 70 + "\n") * 14)
     path.chmod(0o644)
     return path
 
@@ -211,7 +211,8 @@ DUELS = [
     Duel("submitted to delivered", delivers(50, 16, 60_000), mail_server_delivers(Exim, 10, 400)),
     Duel("submitted to delivered", delivers(50, 16, 60_000), bare_client(100_000), 0.5, True),
     Duel("put and take", does_nothing(50, 16, 60_000), beanstalkd(50, 8, 4_000), 10),
-    Duel("put and take", does_nothing(50, 16, 60_000), postgresql(PUT + TAKE, "insert, take and delete", 16, 6_000), 10),
+    Duel("put and take", does_nothing(50, 16, 60_000),
+         postgresql(PUT + TAKE, "insert, take and delete", 16, 6_000), 10),
     Duel("put", accepts(50, 16, 200_000), beanstalkd(50, 0, 4_000)),
     Duel("put", accepts(50, 16, 200_000), postgresql(PUT, "insert", 16, 15_000)),
 ]

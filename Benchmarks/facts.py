@@ -26,10 +26,11 @@ def machine(directory, options):
     """Facts, one a line."""
     processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     kind, mount_options = mount_of(directory.resolve())
+    commit = output_of("git", "rev-parse", "--short", "HEAD")
     changed = " and changes" if output_of("git", "status", "--porcelain", "--", "Sources", "Package.swift") else ""
     return [
         f"date: {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC, {options.runs} rounds, sizes × {options.scale:g}",
-        f"maild: {version_of(MAILD, '--version')} at commit {output_of('git', 'rev-parse', '--short', 'HEAD')}{changed}",
+        f"maild: {version_of(MAILD, '--version')} at commit {commit}{changed}",
         f"built by: {version_of('swift', '--version')}",
         f"machine: {os.cpu_count()} × {processor.group(1) if processor else platform.machine()}, "
         f"Linux {platform.release()}, load {os.getloadavg()[0]:.1f} before the start",
@@ -45,7 +46,8 @@ def sqlite_version():
 
 def check_disk(directory):
     """Also that what measures has been built."""
-    for program in [MAILD, *(PROGRAMS / name for name in ("submitload", "sink", "sqlitebase", "smtpload", "spawnload"))]:
+    names = ("submitload", "sink", "sqlitebase", "smtpload", "spawnload", "beanload")
+    for program in [MAILD, *(PROGRAMS / name for name in names)]:
         if not program.exists():
             raise Failure(f"{program} is missing; `make bench` builds it")
     directory.mkdir(parents=True, exist_ok=True)

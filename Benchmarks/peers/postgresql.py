@@ -64,7 +64,8 @@ class PostgreSQL(Process):
         return ["-h", str(self.directory), "-U", "bench"]
 
     def run(self, program, *words):
-        done = subprocess.run([str(programs() / program), *self.options(), *map(str, words)], capture_output=True, text=True)
+        command = [programs() / program, *self.options(), *words]
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
         if done.returncode:
             raise Failure(f"{program}: {done.stderr}")
         return done.stdout
