@@ -39,11 +39,17 @@ tidy: ## the habits of CONTRIBUTING.md: headers, lengths, forbidden calls, links
 format: ## rewrite the Swift files as .swift-format has it
 	swift format format --in-place --recursive --parallel Package.swift Sources Tests
 
-bench: ## measure accepts, deliveries and idling beside SQLite alone (about ten minutes)
+bench: ## measure maild alone and beside what people use today (an hour; docs/performance.md says more)
 	@scripts/install-deps build bench
 	@$(BUILD)
 	@$(MAKE) --no-print-directory -C Benchmarks
+	@scripts/link-static maild .build/bench/bin/maild
+	@scripts/link-static mailctl .build/bench/bin/mailctl
 	Benchmarks/run
+	Benchmarks/latency
+	Benchmarks/compare
+	Benchmarks/growth
+	Benchmarks/instructions
 
 deb: ## build the Debian packages into dist/
 	@scripts/install-deps build deb

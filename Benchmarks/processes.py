@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MAILD = ROOT / ".build/release/maild"
-MAILCTL = ROOT / ".build/release/mailctl"
 PROGRAMS = ROOT / ".build/bench/bin"
+MAILD = PROGRAMS / "maild"
+"""As it is packaged: with Swift's runtime inside (scripts/link-static)."""
+MAILCTL = PROGRAMS / "mailctl"
 PATIENCE = 30.0
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -40,11 +41,28 @@ def free_port():
 
 def run_program(name, *arguments):
     """The JSON object that one of our C programs prints."""
-    command = [PROGRAMS / name, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    return run_command(PROGRAMS / name, *arguments)
+
+
+def run_command(*command):
+    """The JSON object that a command prints."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode:
-        raise Failure(f"{name} {' '.join(map(str, arguments))}: {done.stderr.strip() or done.stdout.strip()}")
-    return json.loads(done.stdout)
+        raise Failure(f"{' '.join(words)}: {done.stderr.strip() or done.stdout.strip()}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def output_of(*command):
+    """What a command prints, or nothing where it cannot be run."""
+    try:
+        return subprocess.run([str(word) for word in command], capture_output=True, text=True, cwd=ROOT).stdout.strip()
+    except OSError:
+        return ""
+
+
+def version_of(*command):
+    return output_of(*command).partition("\n")[0] or "of unknown version"
 
 
 class Process:
@@ -79,18 +97,23 @@ class Process:
 class Maild(Process):
     """A maild of its own in `directory`, with a relay on `port` where one is given."""
 
-    def __init__(self, directory, port=None, log_level="info"):
-        self.directory = Path(directory)
+    def __init__(self, directory, port=None, log_level="info", settings="", workers=32, connections=16,
+                 program=MAILD):
+        """`settings`: more lines of the configuration."""
+        self.directory, self.program = Path(directory), program
         self.directory.mkdir(parents=True)
         self.submit = self.directory / "submit.sock"
         self.control = self.directory / "control.sock"
-        settings = ['hostname = "bench.localhost"', f'log_level = "{log_level}"', "workers = 32"]
-        settings += ["[sockets]", f'metrics = "127.0.0.1:{free_port()}"']
+        lines = ['hostname = "bench.localhost"', f'log_level = "{log_level}"', f"workers = {workers}"]
+        lines += ["[sockets]", f'metrics = "127.0.0.1:{free_port()}"', settings]
         if port:
-            settings += ["[relay.bench]", 'host = "127.0.0.1"', f"port = {port}", "connections_max = 16"]
-        configuration = self.directory / "maild.toml"
-        configuration.write_text("\n".join(settings) + "\n")
-        super().__init__([MAILD, "--state", self.directory, "--config", configuration], self.directory / "maild.log")
+            lines += ["[relay.bench]", 'host = "127.0.0.1"', f"port = {port}", f"connections_max = {connections}"]
+        self.configuration = self.directory / "maild.toml"
+        self.configuration.write_text("\n".join(lines) + "\n")
+        super().__init__(self.command(), self.directory / "maild.log")
+
+    def command(self):
+        return [self.program, "--state", self.directory, "--config", self.configuration]
 
     def __enter__(self):
         wait_for(lambda: self.check_alive() and self.answers(), "maild answers on its control socket")
@@ -130,6 +153,9 @@ class Maild(Process):
         status = Path(f"/proc/{self.child.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) * 1024
 
+    def delivered(self):
+        return self.status()["delivered_total"]
+
     def wake_ups(self):
         """How often each thread has gone to sleep and been woken, by thread id."""
         counts = {}
@@ -144,9 +170,9 @@ class FastSink(Process):
 
     name = "sink.c"
 
-    def __init__(self, directory):
+    def __init__(self, directory, delay_ms=0):
         self.counts = Path(directory) / "sink.counts"
-        super().__init__([PROGRAMS / "sink", "-u", self.counts], Path(directory) / "sink.log")
+        super().__init__([PROGRAMS / "sink", "-u", self.counts, "-d", delay_ms], Path(directory) / "sink.log")
 
     def __enter__(self):
         text = wait_for(lambda: self.check_alive() and Path(self.log).read_text(), "the sink listens")

@@ -3,6 +3,7 @@
 //
 // Loads a submission socket: C connections, each with up to W unanswered lines, N jobs in all. Every answer is
 // looked at; an answer that is not {"job":… counts as an error, and a missing one ends the run with status 1.
+// With -t noop the jobs are of the kind that does nothing, with -d they are for that many seconds later.
 // Latency runs from the write of a line (with -r: from the time at which it was due) to the read of its answer.
 
 #include "bench.h"
@@ -28,7 +29,8 @@ struct connection {
 };
 
 static const char *path;
-static long connection_count = 8, window = 64, jobs = 100000, line_size = 300, rate = 0;
+static long connection_count = 8, window = 64, jobs = 100000, line_size = 300, rate = 0, delay = 0;
+static const char *type = "email";
 static char *line;          // one job, its number at `digits`
 static char *digits;
 static const int digit_count = 9;
@@ -41,19 +43,23 @@ static uint64_t start;
 
 /// Prepares a job of exactly `line_size` bytes, newline included.
 static void make_line(void) {
-    static const char front[] = "{\"to\":\"u";
-    static const char middle[] =
-        "@bench.example\",\"from\":\"app@example.org\",\"subject\":\"A measured message\",\"content\":\"";
-    static const char back[] = "\"}\n";
-    size_t least = sizeof front + sizeof middle + sizeof back - 3 + digit_count;
+    int is_mail = !strcmp(type, "email");
+    const char *front = is_mail ? "{\"to\":\"u" : "{\"ref\":\"u";
+    const char *middle = is_mail
+        ? "@bench.example\",\"from\":\"app@example.org\",\"subject\":\"A measured message\",\"content\":\""
+        : "\",\"type\":\"noop\",\"payload\":\"";
+    char back[64];
+    int back_length = delay ? snprintf(back, sizeof back, "\",\"delay\":%ld}\n", delay)
+                            : snprintf(back, sizeof back, "\"}\n");
+    size_t least = strlen(front) + strlen(middle) + back_length + digit_count;
     if ((size_t)line_size < least) die("-s: a job has at least %zu bytes", least);
     line = malloc(line_size + 1);
     if (!line) die("no memory");
     int length = snprintf(line, line_size + 1, "%s%0*d%s", front, digit_count, 0, middle);
-    digits = line + sizeof front - 1;
-    size_t fill = line_size - length - (sizeof back - 1);
+    digits = line + strlen(front);
+    size_t fill = line_size - length - back_length;
     for (size_t i = 0; i < fill; i++) line[length + i] = i % 8 == 7 ? ' ' : 'x';
-    memcpy(line + length + fill, back, sizeof back);
+    memcpy(line + length + fill, back, back_length);
 }
 
 static void put_line(struct connection *c, uint64_t time) {
@@ -192,19 +198,22 @@ static void report(double seconds) {
 }
 
 static void read_options(int count, char **arguments) {
-    for (int option; (option = getopt(count, arguments, "c:w:n:s:r:")) != -1;) {
+    for (int option; (option = getopt(count, arguments, "c:w:n:s:r:t:d:")) != -1;) {
         switch (option) {
         case 'c': connection_count = number('c', optarg, 1, connections_max); break;
         case 'w': window = number('w', optarg, 1, window_max); break;
         case 'n': jobs = number('n', optarg, 1, 100000000); break;
-        case 's': line_size = number('s', optarg, 1, 1 << 20); break;
+        case 's': line_size = number('s', optarg, 1, 64 << 20); break;
         case 'r': rate = number('r', optarg, 1, 100000000); break;
+        case 'd': delay = number('d', optarg, 0, 100000000); break;
+        case 't': type = optarg; break;
         default: exit(64);
         }
     }
+    if (strcmp(type, "email") && strcmp(type, "noop")) die("-t: email or noop");
     if (optind != count - 1) {
         fprintf(stderr, "usage: submitload [-c connections] [-w unanswered lines of each] [-n jobs] [-s bytes a line]"
-                        " [-r jobs a second] SOCKET\n");
+                        " [-r jobs a second] [-t email|noop] [-d seconds later] SOCKET\n");
         exit(64);
     }
     path = arguments[optind];
