@@ -95,8 +95,10 @@ ROWS = [
               (quantile(0.99, "maild_queue_wait_seconds", QUEUE), "99 %")),
         graph("Completed by queue", "Whose jobs reach their end: beside what the queues' weights would have.", "cps",
               (f"sum by (queue) ({rate('maild_jobs_completed_total', QUEUE)})", "{{queue}}")),
-        graph("Put off", "Jobs that no relay took, and that wait without using up an attempt.", "cps",
-              (f"sum by (type) ({rate('maild_jobs_put_off_total')})", "{{type}}")),
+        graph("Put off and reported", "Jobs that no relay took, and that wait without using up an attempt; failures of "
+              "which a bounce message tells the sender.", "cps",
+              (f"sum by (type) ({rate('maild_jobs_put_off_total')})", "put off: {{type}}"),
+              (f"sum({rate('maild_jobs_reported_total')})", "reported")),
         graph("Operators", "Jobs that operators changed, by what they did.", "cps",
               (f"sum by (verb) ({rate('maild_jobs_operated_total')})", "{{verb}}")),
         graph("Paused", "Queues in which no job is begun, by an operator's wish.", "none",
