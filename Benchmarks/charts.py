@@ -20,7 +20,7 @@ def document(height, *parts):
 
 
 def text(x, y, words, anchor="start", css=""):
-    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" class="{css}">{escape(words)}</text>'
+    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" class="{css}">\n{escape(words)}</text>'
 
 
 def short(value):
@@ -67,7 +67,7 @@ def lines(title, unit, curves):
     for x in xs:
         parts.append(text(place(x, 0)[0], top + high + 18, short(x), "middle"))
     for (name, points), css in zip(curves, "abcd" * 3):
-        path = " ".join(f"{'ML'[index > 0]}{x:.1f} {y:.1f}" for index, (x, y) in enumerate(place(*p) for p in points))
+        path = "\n".join(f"{'ML'[index > 0]}{x:.1f} {y:.1f}" for index, (x, y) in enumerate(place(*p) for p in points))
         parts.append(f'<path class="line {css}" style="fill:none" d="{path}"/>')
         end = place(*points[-1])
         parts.append(text(end[0] + 8, end[1] + 4, name))

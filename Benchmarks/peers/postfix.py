@@ -76,7 +76,7 @@ class Postfix:
 
     @staticmethod
     def version():
-        return "Postfix " + version_of("/usr/sbin/postconf", "-h", "mail_version")
+        return "Postfix " + version_of("dpkg-query", "-W", "-f", "${Version}", "postfix")
 
     def __enter__(self):
         if os.geteuid() != 0:
