@@ -5,19 +5,13 @@
 // the first put to the last INSERTED, or, where there are takers, to the last DELETED.
 
 #define _GNU_SOURCE // memmem
-#include "bench.h"
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
+#include "loopback.h"
 #include <unistd.h>
 
 enum { body_max = 65536, in_size = 2 * body_max };
 
 struct connection {
     int fd;
-    int takes;
     size_t length;
     char in[in_size];
 };
@@ -28,28 +22,18 @@ static char *put_command;
 static size_t put_length;
 static int epoll_fd;
 
-static void write_all(struct connection *c, const char *bytes, size_t length) {
-    while (length > 0) {
-        ssize_t n = send(c->fd, bytes, length, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) die("write: %s", strerror(errno));
-        bytes += n;
-        length -= n;
-    }
-}
-
 static void put(struct connection *c) {
     if (put_begun == jobs) return;
     put_begun++;
-    write_all(c, put_command, put_length);
+    write_all(c->fd, put_command, put_length);
 }
 
-static void reserve(struct connection *c) { write_all(c, "reserve\r\n", 9); }
+static void reserve(struct connection *c) { write_all(c->fd, "reserve\r\n", 9); }
 
 static void delete(struct connection *c, const char *id) {
     char command[64];
     int length = snprintf(command, sizeof command, "delete %.*s\r\n", (int)strcspn(id, " \r"), id);
-    write_all(c, command, length);
+    write_all(c->fd, command, length);
 }
 
 /// One whole reply at the buffer's start is obeyed; returns its length, or 0 where more must be read.
@@ -87,18 +71,10 @@ static void receive(struct connection *c) {
     }
 }
 
-static struct connection *open_connection(int takes) {
+static struct connection *open_connection(void) {
     struct connection *c = calloc(1, sizeof *c);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int one = 1;
     if (!c) die("no memory");
-    c->takes = takes;
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&address, sizeof address)) die("connect: %s", strerror(errno));
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
-    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event)) die("epoll_ctl: %s", strerror(errno));
+    c->fd = connect_loopback(port, epoll_fd, c);
     return c;
 }
 
@@ -129,9 +105,9 @@ int main(int count, char **arguments) {
     read_options(count, arguments);
     make_put();
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    for (long i = 0; i < takers; i++) reserve(open_connection(1));
+    for (long i = 0; i < takers; i++) reserve(open_connection());
     uint64_t start = now_ns();
-    for (long i = 0; i < putters; i++) put(open_connection(0));
+    for (long i = 0; i < putters; i++) put(open_connection());
     while (takers ? deleted < jobs : put_done < jobs) {
         struct epoll_event events[256];
         int ready = epoll_wait(epoll_fd, events, 256, 30000);

@@ -4,12 +4,7 @@
 // A bare SMTP client, as fast as the protocol allows: C connections kept open, the next envelope pipelined behind
 // each message (RFC 2920 §3.1). It shows how much a sink can take, with no queue before it.
 
-#include "bench.h"
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
+#include "loopback.h"
 #include <unistd.h>
 
 enum { in_size = 16384, replies_a_message = 4 };
@@ -32,29 +27,19 @@ static size_t body_length;
 static const char envelope[] =
     "MAIL FROM:<app@example.org>\r\nRCPT TO:<u@bench.example>\r\nDATA\r\n";
 
-static void write_all(struct connection *c, const char *bytes, size_t length) {
-    while (length > 0) {
-        ssize_t n = send(c->fd, bytes, length, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) die("write: %s", strerror(errno));
-        bytes += n;
-        length -= n;
-    }
-}
-
 /// The message after its 354, and the next envelope behind it, in one write.
 static void send_body(struct connection *c) {
     c->last = begun == messages;
     begun += !c->last;
-    write_all(c, body, body_length - (c->last ? sizeof envelope - 1 : 0));
+    write_all(c->fd, body, body_length - (c->last ? sizeof envelope - 1 : 0));
 }
 
 static void obey(struct connection *c, const char *line) {
     if (line[0] != '2' && line[0] != '3') die("refused: %.40s", line);
     if (line[3] == '-') return;
     if (c->greeted < 2) {
-        if (c->greeted++ == 0) write_all(c, "EHLO bench.localhost\r\n", 22);
-        else if (begun < messages) begun++, write_all(c, envelope, sizeof envelope - 1);
+        if (c->greeted++ == 0) write_all(c->fd, "EHLO bench.localhost\r\n", 22);
+        else if (begun < messages) begun++, write_all(c->fd, envelope, sizeof envelope - 1);
         return;
     }
     c->replies++;
@@ -80,15 +65,8 @@ static void receive(struct connection *c) {
 
 static void open_connection(void) {
     struct connection *c = calloc(1, sizeof *c);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int one = 1;
     if (!c) die("no memory");
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&address, sizeof address)) die("connect: %s", strerror(errno));
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
-    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event)) die("epoll_ctl: %s", strerror(errno));
+    c->fd = connect_loopback(port, epoll_fd, c);
 }
 
 static void make_body(void) {

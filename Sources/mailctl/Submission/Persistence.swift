@@ -53,7 +53,8 @@ struct Persistence {
         _ open: () throws(Failure) -> UnixStream
     ) throws(Failure) -> UnixStream? {
         while let left, left > 0 {
-            // Also before the first try: a maild that takes connections and drops them must not be hammered.
+            // Nothing tells when a socket that refuses is listened on again, so it is tried, ever more seldom. It waits
+            // before the first try, too: a maild that takes connections and drops them must not be hammered.
             usleep(useconds_t(min(pause, left) * 1_000_000))
             pause = min(2 * pause, Self.pauseMax)
             do throws(Failure) { return try open() } catch {
