@@ -9,7 +9,7 @@
 BUILD := swift build -c release --no-color-diagnostics --explicit-target-dependency-import-check error
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test tidy format bench deb clean
+.PHONY: help run build test torture tidy format bench deb clean
 
 help: ## explain these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,11 @@ test: tidy ## everything that tests the project; installs what it needs
 	$(BUILD) --build-tests
 	swift test -c release --skip-build --disable-xctest
 	.venv/bin/python -m pytest -q -rs Tests/System
+
+torture: ## kill, freeze and restart maild under load, for SECONDS (600) or so many KILLS
+	@scripts/install-deps build run test
+	$(BUILD)
+	.venv/bin/python Tests/System/torture.py $(and $(SECONDS),--seconds $(SECONDS)) $(and $(KILLS),--kills $(KILLS))
 
 tidy: ## the habits of CONTRIBUTING.md: headers, lengths, forbidden calls, links, format
 	@scripts/install-deps build tidy

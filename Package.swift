@@ -54,6 +54,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         .target(name: "CProcess"),
+        .target(name: "CTimer"),
 
         room("MailJob"),
         room("MailWire", ["MailJob"]),
@@ -80,12 +81,13 @@ let package = Package(
             "MailDaemon",
             [
                 "MailJob", "MailWire", "MailMessage", "MailSpool", "MailTransport", "MailDispatch", "MailIntake",
-                "MailControl", "MailTelemetry", "Exposition", "Systemd", "DNS", nioCore, nioPosix, tomlKit,
+                "MailControl", "MailTelemetry", "Exposition", "Systemd", "DNS", "CTimer", nioCore, nioPosix, tomlKit,
             ], [.enableUpcomingFeature("MemberImportVisibility")]),
         .executableTarget(name: "maild", dependencies: ["MailDaemon", argumentParser], swiftSettings: settings),
         .executableTarget(
             name: "mailctl", dependencies: ["MailJob", "MailWire", argumentParser], swiftSettings: settings),
 
+        .target(name: "FaultDisk", dependencies: ["CSQLite"], path: "Tests/FaultDisk"),
         .executableTarget(
             name: "exposition-echo", dependencies: ["Exposition"], path: "Tests/ExpositionEcho",
             swiftSettings: settings),
@@ -95,7 +97,7 @@ let package = Package(
         tests(
             "MailMessageTests", ["MailJob", "MailMessage", crypto, cryptoExtras],
             exclude: ["judge.py", "report_judge.py"]),
-        tests("MailSpoolTests", ["MailJob", "MailSpool", "CSQLite", nioCore]),
+        tests("MailSpoolTests", ["MailJob", "MailSpool", "CSQLite", "FaultDisk", nioCore], exclude: ["Formats"]),
         tests("ExpositionTests", ["Exposition"]),
         tests("SystemdTests", ["Systemd"]),
         tests("DNSTests", ["DNS"]),

@@ -95,13 +95,14 @@ class Process:
 
 
 class Maild(Process):
-    """A maild of its own in `directory`, with a relay on `port` where one is given."""
+    """A maild of its own in `directory`, with a relay on `port` where one is given. `exists`: started once more on what
+    an earlier one has left there."""
 
-    def __init__(self, directory, port=None, log_level="info", settings="", workers=32, connections=16,
+    def __init__(self, directory, port=None, log_level="info", exists=False, settings="", workers=32, connections=16,
                  program=MAILD):
         """`settings`: more lines of the configuration."""
         self.directory, self.program = Path(directory), program
-        self.directory.mkdir(parents=True)
+        self.directory.mkdir(parents=True, exist_ok=exists)
         self.submit = self.directory / "submit.sock"
         self.control = self.directory / "control.sock"
         lines = ['hostname = "bench.localhost"', f'log_level = "{log_level}"', f"workers = {workers}"]

@@ -66,6 +66,7 @@ struct ControlMethods: Sendable {
         case "Hold": try change(.hold, call, answer)
         case "Release": try change(.release, call, answer)
         case "Purge": try change(.purge, call, answer)
+        case "CheckSpool": try checkSpool(call, answer)
         default: throw .methodNotFound(call.method)
         }
     }

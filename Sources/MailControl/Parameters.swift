@@ -48,6 +48,12 @@ package struct Parameters {
         return integer
     }
 
+    package func optionalFlag(_ name: String) throws(ServiceError) -> Bool? {
+        guard let value = present(name) else { return nil }
+        guard let flag = value.bool else { throw .invalidParameter(name) }
+        return flag
+    }
+
     package func string(_ name: String) throws(ServiceError) -> String {
         guard let string = present(name)?.string else { throw invalid(name) }
         return string

@@ -110,6 +110,7 @@ extension ControlMethods {
         if let due = record.dueAt { object["due_at"] = .string(due.rfc3339) }
         if let from = letter.sender { object["from"] = .string(from) }
         if let ref = letter.ref { object["ref"] = .string(ref) }
+        if let damage = record.damage { object["damage"] = .string(damage) }
         if let reply = letter.lastReply { object["last_reply"] = .string(reply) }
         return object
     }

@@ -36,7 +36,8 @@ extension ControlMethods {
         let now = subject.clock.now()
         let totals = subject.events.totals
         let oldest = report.oldestReady.map { max(0, now.seconds(since: $0)) } ?? 0
-        return [
+        let health = subject.spool.health
+        var object: JSONObject = [
             "version": .string(Version.text),
             "pid": JSONValue(Int(getpid())),
             "started_at": .string(subject.startedAt.rfc3339),
@@ -52,9 +53,13 @@ extension ControlMethods {
             "spool_bytes": JSONValue(subject.spool.storedBytes()),
             "queues": .array(queues(subject, report, now)),
             "worker_list": .array(report.workers.map(worker)),
+            "damaged": JSONValue(health.damagedJobs),
             "relays": .array(transports.map { relay($0, now) }),
             "apps": .array(apps(subject)),
         ]
+        if let complaint = health.complaint { object["read_only"] = .string(complaint) }
+        if let free = subject.spool.freeBytes() { object["spool_free_bytes"] = JSONValue(free) }
+        return object
     }
 
     /// None where none is configured.

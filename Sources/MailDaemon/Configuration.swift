@@ -72,6 +72,7 @@ extension Configuration {
         package var bytesMax = Limits.spoolBytesMax
         package var historySeconds = Double(Limits.historySeconds)
         package var historyJobsMax = Limits.historyJobsMax
+        package var freeBytesMin = Limits.freeBytesMin
 
         init(directory: String) { path = directory + "/spool.db" }
     }

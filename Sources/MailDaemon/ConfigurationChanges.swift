@@ -38,6 +38,7 @@ extension Configuration {
             ("spool.bytes_max", "\(spool.bytesMax)"),
             ("spool.history_seconds", "\(spool.historySeconds)"),
             ("spool.history_jobs_max", "\(spool.historyJobsMax)"),
+            ("spool.free_bytes_min", "\(spool.freeBytesMin)"),
         ]
         entries += limitEntries
         entries += [

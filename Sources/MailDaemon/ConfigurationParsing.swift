@@ -64,6 +64,7 @@ extension Configuration {
         try reader.read(["spool", "bytes_max"], into: &spool.bytesMax, Ranges.spoolBytes)
         try reader.read(["spool", "history_seconds"], into: &spool.historySeconds, 0...Ranges.year)
         try reader.read(["spool", "history_jobs_max"], into: &spool.historyJobsMax, 0...Ranges.billion)
+        try reader.read(["spool", "free_bytes_min"], into: &spool.freeBytesMin, Ranges.freeBytes)
     }
 
     private mutating func readLimits(_ reader: ConfigurationReader) throws(ConfigurationError) {

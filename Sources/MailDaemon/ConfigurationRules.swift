@@ -13,6 +13,8 @@ extension Configuration {
         static let readingBytes = 1024...(1 << 40)
         /// An empty database has some pages already.
         static let spoolBytes = (1 << 20)...(1 << 50)
+        /// 0: not looked at.
+        static let freeBytes = 0...(1 << 50)
         static let recipients = 1...100_000
         /// One relay's: each is a descriptor and a server's patience.
         static let relayConnections = 1...1024

@@ -3,13 +3,20 @@
 
 import Glibc
 import MailJob
+import MailSpool
 import MailTelemetry
+import Synchronization
 import Systemd
 
 /// Why the daemon did not start, or what it says as it leaves; `status` by sysexits(3).
 package struct DaemonFailure: Error, CustomStringConvertible {
     package var status: CInt
     package var description: String
+
+    package init(status: CInt, description: String) {
+        self.status = status
+        self.description = description
+    }
 
     /// EX_CONFIG: systemd is told not to try again (RestartPreventExitStatus=78).
     static func configuration(_ error: ConfigurationError) -> DaemonFailure {
@@ -20,7 +27,15 @@ package struct DaemonFailure: Error, CustomStringConvertible {
     static func system(_ message: String) -> DaemonFailure { DaemonFailure(status: 71, description: message) }
 
     /// EX_IOERR: the spool cannot be opened.
-    static func spool(_ message: String) -> DaemonFailure { DaemonFailure(status: 74, description: message) }
+    static func spool(_ error: SpoolError) -> DaemonFailure {
+        let advice: String? =
+            switch error {
+            case .corrupt: "stop, and read \"The spool is damaged\" in docs/operations.md before anything else"
+            case .outOfSpace: "make room; docs/operations.md, \"read_only\""
+            default: nil
+            }
+        return DaemonFailure(status: 74, description: error.message + (advice.map { "; \($0)" } ?? ""))
+    }
 }
 
 extension DaemonFailure {
@@ -67,7 +82,9 @@ package struct Daemon {
         house.events.ready(seconds: clock.monotonic() - began)
         house.heartbeat.begin()
         let signal = waitForEnd(reloader)
-        house.end(signal: signal)
+        let failure = house.failure.withLock { $0 }
+        house.end(signal: failure == nil ? signal : "the spool is damaged")
+        if let failure { throw failure }
     }
 
     /// Mail is nobody else's to read: spool, Maildir and the directory around them are made for the owner alone.
@@ -75,6 +92,12 @@ package struct Daemon {
         umask(0o077)
         guard let stateDirectory, mkdir(stateDirectory, 0o700) != 0, errno != EEXIST else { return }
         throw .system("cannot make \(stateDirectory): \(String(cString: strerror(errno)))")
+    }
+
+    /// Looks at a spool that no daemon has open, the configured one where `path` is nil; whether nothing is wrong.
+    package func inspectSpool(path: String?) throws(DaemonFailure) -> Bool {
+        if let path { return try SpoolInspection(path: path).run() }
+        return try SpoolInspection(path: try load().spool.path).run()
     }
 
     /// Reads the configuration and nothing else.

@@ -31,9 +31,12 @@ struct DaemonGauges: GaugeSource {
         gauges.workersIdle = max(0, report.target - report.busy)
         gauges.workersTarget = report.target
         gauges.spoolBytes = rooms.spool.storedBytes()
+        let health = rooms.spool.health
+        gauges.spoolFreeBytes = rooms.spool.freeBytes() ?? 0
+        gauges.damagedJobs = health.damagedJobs
         gauges.spoolBytesMax = rooms.spool.limits.bytesMax
         gauges.spoolBodyBytes = rooms.spool.tally.bytes
-        gauges.spoolIsWritable = rooms.spool.isWritable
+        gauges.spoolIsWritable = health.refusal == nil
         gauges.clientConnections = rooms.intake.connections
         gauges.apps = apps
         gauges.relays = rooms.dispatcher.transportReports.map(Gauges.Relay.init)

@@ -29,6 +29,9 @@ final class Heartbeat: @unchecked Sendable {
     private var state: @Sendable () -> DaemonState = { .starting }
     // On the loop alone.
     private var lastStatus = ""
+    // On the main thread alone, before the loops have work.
+    private var upgradeBegan: Double?
+    private var upgradeTold = 0.0
 
     private static let tick = TimeAmount.seconds(1)
 
@@ -59,6 +62,18 @@ final class Heartbeat: @unchecked Sendable {
         loop.scheduleRepeatedTask(initialDelay: half, delay: half) { [self] _ in
             if pulse.isBeating() { notifier.watchdog() }
         }
+    }
+
+    /// An older spool is brought to the present format. Called every few milliseconds on the thread that does it.
+    func upgrading(step: Int, of steps: Int) {
+        let now = clock.monotonic()
+        guard now - upgradeTold >= 1 else { return }
+        if upgradeBegan == nil { upgradeBegan = now }
+        upgradeTold = now
+        let seconds = Int(now - (upgradeBegan ?? now))
+        let what = step < steps ? "step \(step + 1) of \(steps)" : "giving room back"
+        // A large commit has no moment at which it could tell how far it is.
+        notifier.extendTimeout(seconds: 300, status: "bringing the spool to its new format: \(what), \(seconds) s")
     }
 
     func stopping() { notifier.stopping(status: "draining, " + status) }
@@ -113,7 +128,9 @@ final class Heartbeat: @unchecked Sendable {
         if state() == .draining { parts.append("no new jobs taken") }
         let away = relaysAway.withLock { $0 }
         if !away.isEmpty { parts.append("relay \(away.joined(separator: ", ")) away") }
-        if !spool.isWritable { parts.append("the spool cannot be written") }
+        let health = spool.health
+        if let complaint = health.complaint { parts.append("no job is taken: \(complaint)") }
+        if health.damagedJobs > 0 { parts.append("\(health.damagedJobs) damaged") }
         return parts.joined(separator: ", ")
     }
 }
@@ -180,10 +197,13 @@ final class Pulse: Sendable {
 final class SpoolTelemetry: SpoolObserver {
     private let events: Events
     private let heartbeat: Heartbeat
+    /// The spool's file is damaged; called on the writer's thread.
+    private let giveUp: @Sendable (SpoolError) -> Void
 
-    init(_ events: Events, _ heartbeat: Heartbeat) {
+    init(_ events: Events, _ heartbeat: Heartbeat, giveUp: @escaping @Sendable (SpoolError) -> Void) {
         self.events = events
         self.heartbeat = heartbeat
+        self.giveUp = giveUp
     }
 
     func committed(rows: Int, seconds: Double) {
@@ -193,6 +213,17 @@ final class SpoolTelemetry: SpoolObserver {
 
     func spoolFailed(_ error: SpoolError) {
         events.spoolFailed(error.message)
+        heartbeat.touch()
+        if case .corrupt = error { giveUp(error) }
+    }
+
+    func setAside(_ row: DamagedRow) {
+        events.damaged(job: row.id, reason: row.reason)
+        heartbeat.touch()
+    }
+
+    func changed(_ health: SpoolHealth) {
+        events.readOnly(reason: health.complaint, freeBytes: health.freeBytes)
         heartbeat.touch()
     }
 }

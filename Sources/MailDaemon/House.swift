@@ -1,6 +1,7 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
 import MailControl
 import MailDispatch
 import MailIntake
@@ -34,6 +35,8 @@ final class House: @unchecked Sendable {
     let startedAt: WallTime
     let state: Mutex<DaemonState>
     private var rooms: Rooms?
+    /// Why the daemon ends by itself.
+    let failure = Mutex<DaemonFailure?>(nil)
 
     /// What can only be made once the spool is open.
     struct Rooms {
@@ -73,7 +76,9 @@ final class House: @unchecked Sendable {
     /// Opens the spool, which recovers by itself, and sets the dispatcher to work on what it holds.
     func open(_ sockets: ListeningSockets) throws(DaemonFailure) {
         let keeping = try Self.attempt { () throws(SpoolError) in
-            try SQLiteKeeping(path: configuration.spool.path, kinds: kinds.all.map(\.type))
+            try SQLiteKeeping.open(path: configuration.spool.path, kinds: kinds.all.map(\.type)) {
+                [heartbeat] step, steps in heartbeat.upgrading(step: step, of: steps)
+            }
         }
         let inHand = try Self.attempt { () throws(SpoolError) in try recover(keeping) }
         let found = keeping.opened
@@ -83,7 +88,7 @@ final class House: @unchecked Sendable {
             on: delivery, kinds: kinds.all, settings: DispatchSettings(configuration, queues: found.queues),
             workers: DispatchFact.workers(found.settings, configured: configuration.workers),
             isPaused: found.settings[DispatchFact.paused] != nil, inHand: inHand, clock: clock, events: events)
-        let observer = SpoolTelemetry(events, heartbeat)
+        let observer = SpoolTelemetry(events, heartbeat) { [self] error in giveUp(error) }
         let outcomes = Outcomes(on: front)
         let spool = try Self.attempt { () throws(SpoolError) in
             try Spool(
@@ -99,6 +104,7 @@ final class House: @unchecked Sendable {
         events.recovered(jobs: found.tally.jobs)
         events.scaled(from: 0, to: dispatcher.gauges.target)
         delivery.execute { dispatcher.start(spool) }
+        ClockWatch.begin { [weak dispatcher] in dispatcher?.clockWasSet() }
         heartbeat.watch(dispatcher, spool, delivery, state: { [self] in state.withLock { $0 } })
     }
 
@@ -117,8 +123,18 @@ final class House: @unchecked Sendable {
         do throws(SpoolError) {
             return try body()
         } catch {
-            throw .spool(error.message)
+            throw .spool(error)
         }
+    }
+
+    /// The spool's file is damaged: whatever is written to it may spoil what can still be saved.
+    private func giveUp(_ error: SpoolError) {
+        let isFirst = failure.withLock { failure in
+            defer { failure = failure ?? .spool(error) }
+            return failure == nil
+        }
+        // The main thread waits for signals, and for nothing else.
+        if isFirst { kill(getpid(), SIGTERM) }
     }
 
     /// Accepts clients, operators and scrapes: from here on the daemon is ready.

@@ -99,7 +99,7 @@ extension Reloader {
         do {
             return try promise.futureResult.wait()
         } catch {
-            throw .spool("queues: \((error as? SpoolError)?.message ?? "\(error)")")
+            throw .spool(.failed(message: "queues: \((error as? SpoolError)?.message ?? "\(error)")"))
         }
     }
 }

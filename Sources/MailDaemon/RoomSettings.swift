@@ -44,6 +44,7 @@ extension SpoolLimits {
         bytesMax = configuration.spool.bytesMax
         historySeconds = Int(configuration.spool.historySeconds)
         historyJobsMax = configuration.spool.historyJobsMax
+        freeBytesMin = configuration.spool.freeBytesMin
     }
 }
 

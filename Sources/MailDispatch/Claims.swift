@@ -86,6 +86,9 @@ extension Dispatcher {
         dueTimer = loop.scheduleTask(in: .milliseconds(Int64(wait * 1000) + 1)) { [self] in readDue() }
     }
 
+    /// Somebody has set the wall clock: what is due by the new time is looked for at once.
+    package func clockWasSet() { loop.execute { [self] in readDue() } }
+
     /// Loads scheduled jobs whose time has come and finds out when the next one is due.
     func readDue() {
         // Whatever is due by now is found by this look, or by one that the window remembers.

@@ -41,11 +41,19 @@ package struct Judgement: Equatable, Sendable {
         dueAt = min(now + max(seconds, Self.waitSecondsMin), job.expiresAt)
     }
 
+    /// Its row is damaged: nothing was tried.
+    private init(holding job: WaitingJob) {
+        attempts = job.attempts
+        state = .held
+    }
+
     /// Nobody is called again within the instant, whatever a transport says.
     private static let waitSecondsMin = 0.05
 
     package init(_ job: WaitingJob, _ result: WorkResult, now: WallTime, retry: RetrySchedule, chance: Double) {
-        if let putOff = result.putOff, result.isWaitingOnly {
+        if result.damage != nil {
+            self.init(holding: job)
+        } else if let putOff = result.putOff, result.isWaitingOnly {
             self.init(job, waitsFor: putOff.seconds, now: now)
         } else {
             self.init(
@@ -59,8 +67,9 @@ extension Settlement {
         _ job: WaitingJob, _ result: WorkResult, _ judgement: Judgement, began: WallTime, now: WallTime, seconds: Double
     ) {
         var history: [UInt8] = []
+        if let damage = result.damage { Self.writeDamage(damage, at: began, to: &history) }
         // A job that only waits would grow a line with every probe of its relay.
-        if result.putOff == nil || !result.tried.isEmpty {
+        if result.damage == nil, result.putOff == nil || !result.tried.isEmpty {
             history.reserveCapacity(160 + 128 * result.tried.count)
             AttemptRecord.write(
                 to: &history, at: began, milliseconds: Int(seconds * 1000), relay: result.relay, peer: result.peer,
@@ -70,8 +79,17 @@ extension Settlement {
         self.init(
             id: job.id, was: job.state, state: judgement.state, dueAt: judgement.dueAt, endedAt: now, kind: job.kind,
             uid: job.uid, queue: job.queue, isKeyed: job.isKeyed, attempts: judgement.attempts,
-            fates: judgement.state.isFinal ? nil : result.fates,
+            fates: judgement.state.isFinal ? nil : result.damage == nil ? result.fates : job.fates,
             history: history, bytes: job.length)
+        damage = result.damage
+    }
+
+    private static func writeDamage(_ reason: String, at time: WallTime, to history: inout [UInt8]) {
+        history.put("{\"at\":")
+        history.putJSON(time.milliseconds)
+        history.put(",\"event\":\"damaged\",\"reason\":")
+        history.putJSON(reason)
+        history.put("}\n")
     }
 
     /// A job whose time ran out while it waited: expired where no attempt was ever made, else a dead letter.

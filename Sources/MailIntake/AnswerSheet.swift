@@ -139,6 +139,10 @@ extension WireError {
         case .unwritable:
             let message = "the spool cannot be written; the journal says why"
             self.init(.readOnly, message, retryAfter: Self.unwritableSeconds, ref: ref)
+        case .outOfSpace:
+            self.init(
+                .readOnly, "the disk is full, or nearly so; delivery goes on", retryAfter: Self.unwritableSeconds,
+                ref: ref)
         case .corrupt, .tooNew, .failed:
             self.init(.internal, "the spool failed; the journal says why", retryable: true, ref: ref)
         }

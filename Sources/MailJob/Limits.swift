@@ -70,6 +70,13 @@ package enum Limits {
 
     /// A repeat is known as one for a day after its job has ended: longer than any client's own retries.
     package static let keySeconds = 86_400
+    /// Less than this left on disk, and no job is taken: the two largest commits, in the log and in the database, that
+    /// may be under way before it is noticed.
+    package static let freeBytesMin = 256 << 20
+    /// Put by for the ends of jobs where others fill the disk: what `Dispatcher.unsettledMax` of them need, twice over.
+    package static let reserveBytes = 16 << 20
+    /// More damaged rows than these are no accident of single pages: the file is taken for damaged.
+    package static let damagedJobsMax = 1000
     /// One commit of an operator's verb: some milliseconds in which nobody else's is written.
     package static let changeJobsMax = 1000
     /// A job whose attempts ended so many daemons in a row is held: the fourth would end the next one.

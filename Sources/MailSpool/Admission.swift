@@ -31,13 +31,19 @@ final class Admission {
     }
 
     /// Returns how many jobs are to be written.
-    func admit(_ batch: inout Batch, limits: SpoolLimits, now: WallTime) throws(SpoolError) -> Int {
+    /// - Parameter closed: why no new job is taken at all; repeats are answered all the same.
+    func admit(
+        _ batch: inout Batch, limits: SpoolLimits, closed: SpoolError? = nil, now: WallTime
+    ) throws(SpoolError) -> Int {
         fresh.removeAll(keepingCapacity: true)
         var rows = 0
         var next = max(batch.lastID.advanced(by: 1), JobID.first(at: now, node: node))
         for chunk in batch.chunks {
             chunk.firstID = next
-            let kept = try admit(chunk, &batch, limits, first: next)
+            // It may have been tried before, in a larger commit.
+            chunk.refusals.removeAll()
+            chunk.repeats.removeAll()
+            let kept = try admit(chunk, &batch, limits, closed, first: next)
             rows += kept
             next = next.advanced(by: kept)
         }
@@ -57,7 +63,7 @@ final class Admission {
     }
 
     private func admit(
-        _ chunk: Chunk, _ batch: inout Batch, _ limits: SpoolLimits, first: JobID
+        _ chunk: Chunk, _ batch: inout Batch, _ limits: SpoolLimits, _ closed: SpoolError?, first: JobID
     ) throws(SpoolError) -> Int {
         var kept = 0
         var run: Run?
@@ -65,7 +71,7 @@ final class Admission {
         for (index, job) in chunk.submissions.enumerated() {
             if let key = job.key, try isKnown(key, job, index, chunk) { continue }
             let pending = (jobs: run?.jobs ?? 0, bytes: run?.bytes ?? 0)
-            if let refusal = Self.refusal(job, batch.tally, pending, limits) ?? usage?.take(job) {
+            if let refusal = closed ?? Self.refusal(job, batch.tally, pending, limits) ?? usage?.take(job) {
                 chunk.refusals[index] = refusal
                 continue
             }

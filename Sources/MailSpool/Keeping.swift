@@ -59,7 +59,53 @@ package protocol Keeping: AnyObject {
     ) throws(SpoolError) -> Pruned
     /// A reading side of its own, for another thread.
     func reading() throws(SpoolError) -> any Reading
+    /// Puts damaged rows on record and holds their jobs, in a transaction of its own. Those that are gone, or whole at
+    /// a second look, are left out.
+    func setAside(_ rows: [DamagedRow], at time: WallTime, tally: Tally) throws(SpoolError) -> SetAside
+    /// The job stands on record as damaged, and counts as held.
+    func isSetAside(_ id: JobID) -> Bool
+    var damagedJobs: Int { get }
+    /// What was put on record since the last call, whichever call it was that came upon it.
+    func takeRecorded() -> [DamagedRow]
+    /// The next start is to count all rows.
+    func wantRecount() throws(SpoolError)
+    /// The file is damaged beyond single rows: the next start is to refuse it.
+    func mark(corrupt message: String)
+    /// Bytes that the file system has left for us, nil where nobody knows; may be asked on any thread.
+    var freeBytes: @Sendable () -> Int? { get }
+    /// Gives some disk back that is not needed; returns whether there is more to do.
+    func shrink() throws(SpoolError) -> Bool
+    /// Puts room by for the ends of jobs, where there is enough of it.
+    func keepReserve(bytes: Int)
+    /// Gives up that room; false where there was none.
+    func releaseReserve() -> Bool
+    /// Looks at everything that is kept, over a connection of its own.
+    var checker: SpoolChecker? { get }
     func close()
+}
+
+/// A keeping that has no file cannot be damaged and needs no room.
+extension Keeping {
+    package func setAside(_ rows: [DamagedRow], at time: WallTime, tally: Tally) throws(SpoolError) -> SetAside {
+        SetAside(tally: tally)
+    }
+
+    package func isSetAside(_ id: JobID) -> Bool { false }
+    package var damagedJobs: Int { 0 }
+    package func takeRecorded() -> [DamagedRow] { [] }
+    package func wantRecount() throws(SpoolError) {}
+    package func mark(corrupt message: String) {}
+    package var freeBytes: @Sendable () -> Int? { { nil } }
+    package func shrink() throws(SpoolError) -> Bool { false }
+    package func keepReserve(bytes: Int) {}
+    package func releaseReserve() -> Bool { false }
+    package var checker: SpoolChecker? { nil }
+}
+
+/// Bringing an older spool to the present format.
+package enum SpoolUpgrade {
+    /// The step it is at, from 0, and how many there are. Called every few milliseconds.
+    package typealias Progress = (_ step: Int, _ steps: Int) -> Void
 }
 
 package struct OpenedSpool: Sendable {
@@ -145,10 +191,14 @@ package protocol Reading: AnyObject {
     ) throws(SpoolError) -> JobPage
     /// One job, finished ones included, with its idempotency key.
     func show(_ id: JobID) throws(SpoolError) -> JobRecord?
+    /// What was come upon since the last call; asked after every question.
+    func takeDiscoveries() -> Discoveries
     func close()
 }
 
 extension Reading {
+    package func takeDiscoveries() -> Discoveries { Discoveries() }
+
     package func body(_ id: JobID) throws(SpoolError) -> ByteBuffer? {
         try show(id).flatMap { $0.state.isFinal ? nil : ByteBuffer(bytes: $0.body) }
     }
@@ -195,6 +245,8 @@ package struct JobRecord: Sendable {
     package var body: [UInt8]
     /// `HistoryRecord`s, one a line.
     package var history: [UInt8]
+    /// Why it can never be worked on; nil for a whole row.
+    package var damage: String?
 
     package init(
         id: JobID, state: JobState, kind: UInt8, priority: UInt8, uid: UInt32, queue: UInt16 = 0, attempts: Int,

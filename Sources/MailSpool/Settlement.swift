@@ -26,6 +26,8 @@ package struct Settlement: Sendable {
     package var bytes: Int
     /// Tells the sender of a failure: kept by the same commit, or not at all.
     package var report: ReportJob?
+    /// Why the job can never be worked on, where its kind found its row to be damaged; it is then `held`.
+    package var damage: String?
 
     package init(
         id: JobID, was: JobState, state: JobState, dueAt: WallTime? = nil, endedAt: WallTime, kind: UInt8, uid: UInt32,

@@ -9,6 +9,15 @@ package protocol SpoolObserver: AnyObject, Sendable {
     /// One commit is durable.
     func committed(rows: Int, seconds: Double)
     func spoolFailed(_ error: SpoolError)
+    /// A job's row is damaged, and the job is held.
+    func setAside(_ row: DamagedRow)
+    /// Jobs are refused from now on, or taken again.
+    func changed(_ health: SpoolHealth)
+}
+
+extension SpoolObserver {
+    package func setAside(_ row: DamagedRow) {}
+    package func changed(_ health: SpoolHealth) {}
 }
 
 /// Who works on the jobs. Called on the writer's thread, once a commit: hop from there.
@@ -31,6 +40,8 @@ package struct SpoolLimits: Equatable, Sendable {
     package var historySeconds = Limits.historySeconds
     package var historyJobsMax = Limits.historyJobsMax
     package var keySeconds = Limits.keySeconds
+    /// With less left on the file system no job is taken; 0: jobs are taken for as long as the disk takes them.
+    package var freeBytesMin = 0
     package init() {}
 }
 
@@ -42,10 +53,13 @@ package final class Spool: Sendable {
     package let opened: OpenedSpool
     package let clock: any Clock
     package let storedBytes: @Sendable () -> Int
+    /// What the file system has left for us; nil where nobody knows.
+    package let freeBytes: @Sendable () -> Int?
     private let requests: Doorbell<Requests>
     private let questions: Doorbell<[Question]>
     private let shared: Mutex<Shared>
     private let threads: Mutex<[WorkerThread]> = Mutex([])
+    private let checks: SpoolChecks
 
     /// Runs on the reader's thread; `nil` ends it.
     typealias Question = (@Sendable (any Reading) -> Void)?
@@ -59,7 +73,15 @@ package final class Spool: Sendable {
         var changes: [Change] = []
         var imports: [Import] = []
         var definitions: [Definition] = []
+        var discoveries = Discoveries()
+        var wantsRecount = false
         var close = false
+
+        /// Nobody wants anything.
+        var isEmpty: Bool {
+            chunks.isEmpty && settlements.isEmpty && settings.isEmpty && beats.isEmpty && changes.isEmpty
+                && definitions.isEmpty && keptAnswers.isEmpty && discoveries.isEmpty && !wantsRecount && !close
+        }
     }
 
     struct Change {
@@ -81,7 +103,7 @@ package final class Spool: Sendable {
         var tally: Tally
         var limits: SpoolLimits
         var queues: [String: UInt16]
-        var isWritable = true
+        var health = SpoolHealth()
     }
 
     package init(
@@ -91,14 +113,18 @@ package final class Spool: Sendable {
         opened = keeping.opened
         self.clock = clock
         storedBytes = keeping.storedBytes
+        freeBytes = keeping.freeBytes
         requests = Doorbell(Requests())
         questions = Doorbell([])
         shared = Mutex(Shared(tally: keeping.opened.tally, limits: limits, queues: keeping.opened.queues))
+        checks = SpoolChecks(keeping.checker)
         let reading = Handover(try keeping.reading())
         let writer = Handover(
             SpoolWriter(keeping, spool: self, clock: clock, observer: observer, listener: listener))
         let write = try WorkerThread(name: "spool-writer") { writer.value.run() }
-        let read = try WorkerThread(name: "spool-reader") { [questions] in Self.answer(questions, reading.value) }
+        let read = try WorkerThread(name: "spool-reader") { [questions, requests] in
+            Self.answer(questions, reading.value) { found in requests.put { $0.discoveries.add(found) } }
+        }
         threads.withLock { $0 = [write, read] }
     }
 
@@ -153,8 +179,25 @@ package final class Spool: Sendable {
     /// `body` runs on the reader's thread.
     package func ask(_ body: @escaping @Sendable (any Reading) -> Void) { questions.put { $0.append(body) } }
 
+    /// Looks at everything that is kept, on a thread of its own; a look that is under way is joined. Nil where the
+    /// keeping cannot be looked at.
+    /// - Parameter isFull: indexes are compared with their tables, which takes several times as long.
+    package func check(isFull: Bool) -> SpoolChecks.Look? {
+        checks.begin(isFull: isFull) { [requests] report, fresh in
+            requests.put { requests in
+                requests.discoveries.damaged += fresh
+                if report.isMiscounted { requests.wantsRecount = true }
+            }
+        }
+    }
+
+    /// A look that `check` began; nil for one that is not known any more.
+    package func look(_ number: Int) -> SpoolChecks.Look? { checks.look(number) }
+
     package var tally: Tally { shared.withLock { $0.tally } }
-    package var isWritable: Bool { shared.withLock { $0.isWritable } }
+    package var health: SpoolHealth { shared.withLock { $0.health } }
+    /// The last commit succeeded.
+    package var isWritable: Bool { health.isWritable }
     package var limits: SpoolLimits {
         get { shared.withLock { $0.limits } }
         set { shared.withLock { $0.limits = newValue } }
@@ -172,10 +215,12 @@ package final class Spool: Sendable {
         return queues.first { $0.value == number }?.key ?? "#\(number)"
     }
 
-    func publish(_ tally: Tally, isWritable: Bool) {
-        shared.withLock {
-            $0.tally = tally
-            $0.isWritable = isWritable
+    /// - Returns: whether the spool's health is another than before.
+    func publish(_ tally: Tally, _ health: SpoolHealth) -> Bool {
+        shared.withLock { shared in
+            defer { shared.health = health }
+            shared.tally = tally
+            return shared.health.refusal != health.refusal
         }
     }
 
@@ -183,16 +228,21 @@ package final class Spool: Sendable {
 
     /// Commits what was handed over before the call, then ends both threads. Blocks.
     package func close() {
+        checks.close()
         requests.put { $0.close = true }
         questions.put { $0.append(nil) }
         for thread in threads.withLock({ $0 }) { thread.join() }
     }
 
-    private static func answer(_ questions: Doorbell<[Question]>, _ reading: any Reading) {
+    private static func answer(
+        _ questions: Doorbell<[Question]>, _ reading: any Reading, _ report: (Discoveries) -> Void
+    ) {
         while true {
             for question in questions.takeAll(leaving: [], within: nil) {
                 guard let question else { return reading.close() }
                 question(reading)
+                let found = reading.takeDiscoveries()
+                if !found.isEmpty { report(found) }
             }
         }
     }

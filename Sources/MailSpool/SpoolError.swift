@@ -9,8 +9,10 @@ package enum SpoolError: Error, Equatable, Sendable {
     case quota(message: String)
     /// The idempotency key was used for another submission.
     case conflict(message: String)
-    /// The disk is full or refuses writes. What was asked for did not happen.
+    /// The disk refuses writes. What was asked for did not happen.
     case unwritable(message: String)
+    /// The disk is full, or nearly so. What was asked for did not happen; something smaller might.
+    case outOfSpace(message: String)
     /// The file is damaged, or is none of ours.
     case corrupt(message: String)
     /// The file was written by a later maild.
@@ -21,8 +23,7 @@ package enum SpoolError: Error, Equatable, Sendable {
     package var message: String {
         switch self {
         case .full(let message), .quota(let message), .conflict(let message), .unwritable(let message),
-            .corrupt(let message), .tooNew(let message),
-            .failed(let message):
+            .outOfSpace(let message), .corrupt(let message), .tooNew(let message), .failed(let message):
             message
         }
     }

@@ -15,19 +15,26 @@ final class SpoolWriter {
     private var lastID: JobID
     private let admission: Admission
     private var backlog = Backlog()
+    private let upkeep: SpoolUpkeep
     /// Settlements that no commit has taken yet: delivery has happened, so they are never given up.
     private var unsettled: [Settlement] = []
     private var unset: [(name: String, value: String?)] = []
+    /// Damaged rows that are not on record yet.
+    private var damaged: [DamagedRow] = []
     private var isWritable = true
     /// Of the last commit that failed.
     private var refusal: SpoolError?
-    private var pruneAt: Double
-    /// Keys of jobs that have ended wait to be forgotten; unknown at the start.
-    private var hasKeys = true
+    /// When a commit is tried that nobody has asked for, after one that failed.
+    private var probeAt = 0.0
+    /// The file is damaged beyond single rows: nothing is written any more.
+    private var corruption: SpoolError?
+    /// Of the smallest chunk for which there was no room in this turn.
+    private var tooBig: Int?
 
     /// After a failed commit the settlements are tried again so often.
     private static let retrySeconds = 1.0
-    private static let pruneSeconds = 60.0
+    /// And with nothing to write it is found out so often whether there could be.
+    private static let probeSeconds = 5.0
 
     init(
         _ keeping: any Keeping, spool: Spool, clock: any Clock, observer: any SpoolObserver,
@@ -41,18 +48,23 @@ final class SpoolWriter {
         tally = keeping.opened.tally
         lastID = keeping.opened.lastID
         admission = Admission(keeping, node: keeping.opened.node)
-        pruneAt = clock.monotonic() + Self.pruneSeconds
+        upkeep = SpoolUpkeep(keeping, clock: clock)
     }
 
     func run() {
+        upkeep.lookForRoom(spool.limits)
+        publish()
         var isClosing = false
         while true {
             let requests = take()
+            let isIdle = requests.isEmpty && backlog.isEmpty
+            note(requests.discoveries)
             write()
             for done in requests.keptAnswers { done(unset.isEmpty ? nil : refusal) }
             serve(requests)
             for beat in requests.beats { beat() }
-            pruneIfDue()
+            if requests.wantsRecount { wantRecount() }
+            keepUp(isIdle: isIdle)
             isClosing = isClosing || requests.close
             if isClosing, backlog.isEmpty { return keeping.close() }
         }
@@ -68,54 +80,182 @@ final class SpoolWriter {
         return requests
     }
 
-    /// How long to sleep at most: nothing wakes an idle writer but history that will grow old.
+    /// How long to sleep at most.
     private var patience: Double? {
-        if !unsettled.isEmpty || !unset.isEmpty { return Self.retrySeconds }
-        return tally.finished > 0 || hasKeys ? max(0, pruneAt - clock.monotonic()) : nil
+        guard corruption == nil else { return nil }
+        let retry = unsettled.isEmpty && unset.isEmpty && damaged.isEmpty ? nil : Self.retrySeconds
+        let probe = isWritable ? nil : Self.probeSeconds
+        return [upkeep.patience(tally), retry, probe].compactMap { $0 }.min()
     }
+
+    private func publish() {
+        var health = SpoolHealth()
+        health.refusal =
+            if corruption != nil {
+                .damaged
+            } else if !isWritable {
+                .unwritable
+            } else {
+                upkeep.isLow ? .lowOnSpace : nil
+            }
+        health.freeBytes = upkeep.freeBytes
+        health.damagedJobs = keeping.damagedJobs
+        for row in keeping.takeRecorded() { observer.setAside(row) }
+        if spool.publish(tally, health) { observer.changed(health) }
+    }
+
+    // MARK: Writing
 
     /// One commit: what comes meanwhile is looked at before the next.
     private func write() {
+        let chunks = backlog.cut()
+        if !chunks.isEmpty || upkeep.isLow { lookForRoom(coming: chunks) }
         // On a full disk each new chunk fails what is committed with it, and what ended is what would make room.
-        if !isWritable { commit([]) }
-        commit(backlog.cut())
+        if !isWritable { commit([], isProbe: clock.monotonic() >= probeAt) }
+        setAside()
+        tooBig = nil
+        commit(chunks)
     }
 
-    private func commit(_ chunks: [Chunk]) {
-        guard !chunks.isEmpty || !unsettled.isEmpty || !unset.isEmpty else { return }
-        let began = clock.monotonic()
-        var batch = Batch()
-        batch.tally = tally
-        batch.lastID = lastID
-        batch.settlements = unsettled
-        batch.settings = unset
-        batch.chunks = chunks
+    private func lookForRoom(coming chunks: [Chunk]) {
+        let before = (upkeep.isLow, upkeep.freeBytes)
+        upkeep.lookForRoom(spool.limits, coming: chunks.reduce(0) { $0 + $1.bytes.readableBytes })
+        if before != (upkeep.isLow, upkeep.freeBytes) { publish() }
+    }
+
+    /// - Parameter isProbe: though there is nothing to write, to find out whether that could be.
+    private func commit(_ chunks: [Chunk], isProbe: Bool = false) {
+        guard !chunks.isEmpty || !unsettled.isEmpty || !unset.isEmpty || isProbe else { return }
         do throws(SpoolError) {
-            let rows = try admission.admit(&batch, limits: spool.limits, now: clock.now())
-            admission.nameReports(&batch, now: clock.now())
-            for settlement in batch.settlements {
-                batch.tally.move(settlement)
-                batch.touched.insert(settlement.group)
-            }
-            if rows + unsettled.count + unset.count > 0 {
-                let written = try keeping.commit(batch)
-                if written != batch.tally {
-                    observer.spoolFailed(.failed(message: "a job was settled twice"))
-                    batch.settlements = []
-                }
-                batch.tally = written
-                isWritable = true
-            }
-            taken(batch, rows: rows, seconds: clock.monotonic() - began)
+            if let corruption { throw corruption }
+            try tryCommit(chunks, isProbe: isProbe)
         } catch {
+            if case .outOfSpace = error, divide(chunks) { return }
             failed(chunks, error)
         }
         giveBack(chunks)
     }
 
+    private func tryCommit(_ chunks: [Chunk], isProbe: Bool) throws(SpoolError) {
+        let began = clock.monotonic()
+        var batch = Batch()
+        batch.tally = tally
+        batch.lastID = lastID
+        batch.settings = unset
+        batch.chunks = chunks
+        let closed = upkeep.isLow ? SpoolError.outOfSpace(message: "the disk is nearly full") : nil
+        let rows = try admission.admit(&batch, limits: spool.limits, closed: closed, now: clock.now())
+        batch.settlements = keeping.damagedJobs == 0 ? unsettled : unsettled.map(adjusted)
+        admission.nameReports(&batch, now: clock.now())
+        for settlement in batch.settlements {
+            batch.tally.move(settlement)
+            batch.touched.insert(settlement.group)
+        }
+        if rows + unsettled.count + unset.count > 0 || isProbe {
+            let damagedBefore = keeping.damagedJobs
+            let written = try keeping.commit(batch)
+            if written != batch.tally {
+                // The reports of what was not settled as it came are not there.
+                if keeping.damagedJobs == damagedBefore {
+                    observer.spoolFailed(.failed(message: "a job was settled twice"))
+                    batch.settlements = []
+                } else {
+                    batch.settlements.removeAll { keeping.isSetAside($0.id) }
+                }
+            }
+            batch.tally = written
+            isWritable = true
+        }
+        taken(batch, rows: rows, seconds: clock.monotonic() - began)
+    }
+
+    /// A job whose row was found to be damaged while it was in hand is held by now.
+    private func adjusted(_ settlement: Settlement) -> Settlement {
+        guard keeping.isSetAside(settlement.id) else { return settlement }
+        var settlement = settlement
+        settlement.was = .held
+        if !settlement.state.isFinal {
+            settlement.state = .held
+            settlement.dueAt = nil
+        }
+        return settlement
+    }
+
+    // MARK: Too little room
+
+    /// What does not fit together may fit in parts: the ends first, then each half of the chunks. A chunk no smaller
+    /// than one that did not fit by itself is not tried.
+    /// - Returns: false where it cannot be divided, and nothing was done.
+    private func divide(_ chunks: [Chunk]) -> Bool {
+        upkeep.foundNoRoom()
+        let hasEnds = !unsettled.isEmpty || !unset.isEmpty
+        guard !chunks.isEmpty else { return hasEnds && commitFromReserve() }
+        guard chunks.count > 1 || hasEnds else {
+            tooBig = min(tooBig ?? .max, chunks[0].bytes.readableBytes)
+            return false
+        }
+        if hasEnds { commit([]) }
+        let (hopeless, rest) = chunks.reduce(into: ([Chunk](), [Chunk]())) { parts, chunk in
+            if let tooBig, chunk.bytes.readableBytes >= tooBig { parts.0.append(chunk) } else { parts.1.append(chunk) }
+        }
+        if !hopeless.isEmpty {
+            failed(hopeless, .outOfSpace(message: "there is no room on the disk for so much"))
+            giveBack(hopeless)
+        }
+        let middle = (rest.count + 1) / 2
+        for half in [Array(rest[..<middle]), Array(rest[middle...])] where !half.isEmpty { commit(half) }
+        return true
+    }
+
+    /// Not even the ends fit.
+    private func commitFromReserve() -> Bool {
+        guard keeping.releaseReserve() else { return false }
+        commit([])
+        return true
+    }
+
+    // MARK: Damage
+
+    private func note(_ discoveries: Discoveries) {
+        damaged += discoveries.damaged
+        if let corruption = discoveries.corruption { isDamaged(corruption) }
+    }
+
+    private func setAside() {
+        guard !damaged.isEmpty, corruption == nil else { return }
+        do throws(SpoolError) {
+            let outcome = try keeping.setAside(damaged, at: clock.now(), tally: tally)
+            damaged.removeAll()
+            tally = outcome.tally
+            publish()
+            if !outcome.changed.isEmpty { listener.changed(outcome.changed) }
+        } catch {
+            report(error)
+        }
+        if keeping.damagedJobs > Limits.damagedJobsMax {
+            isDamaged(.corrupt(message: "more than \(Limits.damagedJobsMax) jobs are damaged"))
+        }
+    }
+
+    private func isDamaged(_ error: SpoolError) {
+        guard corruption == nil else { return }
+        corruption = error
+        keeping.mark(corrupt: error.message)
+        publish()
+        observer.spoolFailed(error)
+    }
+
+    /// What went wrong beside the commits.
+    private func report(_ error: SpoolError) {
+        if case .corrupt = error { return isDamaged(error) }
+        if case .outOfSpace = error { upkeep.foundNoRoom() }
+        observer.spoolFailed(error)
+    }
+
     // MARK: Operators
 
     private func serve(_ requests: Spool.Requests) {
+        if let corruption { return refuse(requests, corruption) }
         for definition in requests.definitions {
             let numbers = Result { () throws(SpoolError) in try keeping.define(queues: definition.queues) }
             if case .success(let queues) = numbers { spool.queues = queues }
@@ -129,12 +269,20 @@ final class SpoolWriter {
         }
     }
 
+    private func refuse(_ requests: Spool.Requests, _ error: SpoolError) {
+        for definition in requests.definitions { definition.done(.failure(error)) }
+        for order in requests.imports { order.done(.failure(error)) }
+        for change in requests.changes { change.done(.failure(error)) }
+    }
+
     private func take(_ jobs: [ImportedJob]) throws(SpoolError) -> [ImportVerdict] {
+        guard !upkeep.isLow else { throw .outOfSpace(message: "the disk is nearly full") }
         // An id of this very spool, as where its own export comes back, must not be given again.
         let own = jobs.map(\.id).filter { $0.raw % JobID.step == keeping.opened.node }.max() ?? lastID
         let outcome = try keeping.take(jobs, tally: tally, limits: spool.limits, lastID: max(own, lastID))
         (tally, lastID) = (outcome.tally, max(own, lastID))
-        spool.publish(tally, isWritable: isWritable)
+        upkeep.wrote()
+        publish()
         if !outcome.changed.isEmpty {
             observer.committed(rows: outcome.changed.count, seconds: 0)
             listener.changed(outcome.changed)
@@ -147,7 +295,8 @@ final class SpoolWriter {
         guard unsettled.isEmpty else { throw .unwritable(message: "what has ended waits to be written") }
         let outcome = try keeping.change(order, tally: tally)
         tally = outcome.tally
-        spool.publish(tally, isWritable: isWritable)
+        upkeep.wrote()
+        publish()
         if !outcome.changed.isEmpty {
             observer.committed(rows: outcome.changed.count, seconds: 0)
             listener.changed(outcome.changed)
@@ -164,8 +313,9 @@ final class SpoolWriter {
         let written = rows + unsettled.count
         unsettled.removeAll(keepingCapacity: true)
         unset.removeAll()
-        spool.publish(tally, isWritable: isWritable)
+        publish()
         if written > 0 {
+            upkeep.wrote()
             observer.committed(rows: written, seconds: seconds)
             listener.committed(batch.chunks, settled: settled)
             let reported = batch.settlements.compactMap(\.reported)
@@ -176,8 +326,9 @@ final class SpoolWriter {
     private func failed(_ chunks: [Chunk], _ error: SpoolError) {
         isWritable = false
         refusal = error
-        spool.publish(tally, isWritable: false)
-        observer.spoolFailed(error)
+        probeAt = clock.monotonic() + Self.probeSeconds
+        if case .corrupt = error { isDamaged(error) } else { observer.spoolFailed(error) }
+        publish()
         for chunk in chunks {
             for index in chunk.submissions.indices where chunk.refusals[index] == nil {
                 // What an earlier commit has kept stays kept; a job of this one's was not.
@@ -197,22 +348,24 @@ final class SpoolWriter {
         }
     }
 
-    private func pruneIfDue() {
-        guard tally.finished > 0 || hasKeys, clock.monotonic() >= pruneAt else { return }
-        let limits = spool.limits
-        let now = clock.now()
+    // MARK: Upkeep
+
+    private func wantRecount() {
+        guard corruption == nil else { return }
+        do throws(SpoolError) { try keeping.wantRecount() } catch { report(error) }
+    }
+
+    private func keepUp(isIdle: Bool) {
+        guard corruption == nil else { return }
         do throws(SpoolError) {
-            let pruned = try keeping.prune(
-                finishedBefore: now + -Double(limits.historySeconds), jobsMax: limits.historyJobsMax,
-                keysBefore: now + -Double(limits.keySeconds), tally: tally)
-            tally.finished -= pruned.jobs
-            hasKeys = pruned.hasKeys
-            spool.publish(tally, isWritable: isWritable)
-            // More to forget: go on soon, but let the jobs through in between.
-            pruneAt = clock.monotonic() + (pruned.hasMore ? 0.1 : Self.pruneSeconds)
+            let pruned = try upkeep.pruneIfDue(tally, spool.limits)
+            if pruned > 0 {
+                tally.finished -= pruned
+                publish()
+            }
+            try upkeep.shrinkIfDue(isIdle: isIdle)
         } catch {
-            observer.spoolFailed(error)
-            pruneAt = clock.monotonic() + Self.pruneSeconds
+            report(error)
         }
     }
 }

@@ -82,10 +82,28 @@ package struct Tally: Equatable, Sendable {
         add(.failed, jobs: count.failed, bytes: 0, in: group)
     }
 
+    /// Whether a job that is said to be counted so can be.
+    func holds(_ state: JobState, bytes: Int, in group: JobGroup) -> Bool {
+        guard let count = groups[group], count.bytes >= bytes else { return false }
+        return switch state {
+        case .ready, .running: count.ready > 0
+        case .scheduled: count.scheduled > 0
+        case .held: count.held > 0
+        case .failed: count.failed > 0
+        case .delivered, .cancelled, .expired: finished > 0
+        }
+    }
+
     package mutating func move(_ settlement: Settlement) {
         add(settlement.was, jobs: -1, bytes: -settlement.bytes, in: settlement.group)
         add(settlement.state, jobs: 1, bytes: settlement.bytes, in: settlement.group)
         if let report = settlement.report { add(.scheduled, jobs: 1, bytes: report.line.count, in: settlement.group) }
+    }
+
+    /// After `move`, for a settlement of which the job stays held.
+    mutating func hold(_ settlement: Settlement) {
+        add(settlement.state, jobs: -1, bytes: -settlement.bytes, in: settlement.group)
+        add(.held, jobs: 1, bytes: settlement.bytes, in: settlement.group)
     }
 
     /// Undoes `move`, for a settlement that found no job.

@@ -51,10 +51,12 @@ package struct Gauges: Sendable {
     package var workersBusy = 0
     package var workersTarget = 0
     package var spoolBytes = 0
+    package var spoolFreeBytes = 0
+    package var damagedJobs = 0
     /// What `spool.bytes_max` bounds, and its bound.
     package var spoolBodyBytes = 0
     package var spoolBytesMax = 0
-    /// The last commit went well.
+    /// Jobs are taken: the last commit went well, and there is room.
     package var spoolIsWritable = true
     package var clientConnections = 0
     package var relays: [Relay] = []

@@ -102,6 +102,34 @@ extension Events {
         }
     }
 
+    /// A job's row cannot be what was written: it is held. `reason` says how it shows.
+    package func damaged(job: JobID, reason: String) {
+        metrics.store.damaged.add()
+        journal.write(.error) { line in
+            line.message("")
+            line.add(job)
+            line.add(" is damaged on disk and held: ")
+            line.add(reason)
+            line.identify(EventID.damaged)
+            line.field("JOB", job)
+        }
+    }
+
+    /// No job is taken any more, for `reason`; delivery goes on. Nil: they are taken again.
+    package func readOnly(reason: String?, freeBytes: Int?) {
+        journal.write(reason == nil ? .notice : .error) { line in
+            if let reason {
+                line.message("no job is taken: ")
+                line.add(reason)
+                line.identify(EventID.readOnly)
+            } else {
+                line.message("jobs are taken again")
+                line.identify(EventID.writable)
+            }
+            if let freeBytes { line.field("FREE_BYTES", freeBytes) }
+        }
+    }
+
     /// At start, so many unfinished jobs were found.
     package func recovered(jobs: Int) {
         metrics.jobs.recovered.add(jobs)

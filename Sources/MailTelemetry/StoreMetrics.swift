@@ -12,6 +12,9 @@ final class StoreMetrics: Sendable {
     let commitSeconds: Histogram
     let commitRows: Histogram
     let errors: Counter
+    private let freeBytes: Gauge
+    private let damagedJobs: Gauge
+    let damaged: Counter
 
     init(_ registry: Registry) {
         bytes = registry.gauge("maild_store_bytes", "Size of the spool on disk.")
@@ -26,6 +29,9 @@ final class StoreMetrics: Sendable {
             "maild_store_commit_batch_jobs", "Rows made durable by one transaction.", buckets: Ladder.rows,
             unit: .one)
         errors = registry.counter("maild_store_errors_total", "What the spool could not do.")
+        freeBytes = registry.gauge("maild_store_free_bytes", "What the spool's file system has left for maild.")
+        damagedJobs = registry.gauge("maild_store_damaged_jobs", "Jobs held because their rows are damaged.")
+        damaged = registry.counter("maild_store_damaged_rows_total", "Damaged rows found since the start.")
     }
 
     func set(_ gauges: Gauges) {
@@ -33,5 +39,7 @@ final class StoreMetrics: Sendable {
         bodyBytes.set(gauges.spoolBodyBytes)
         bodyBytesMax.set(gauges.spoolBytesMax)
         writable.set(gauges.spoolIsWritable)
+        freeBytes.set(gauges.spoolFreeBytes)
+        damagedJobs.set(gauges.damagedJobs)
     }
 }

@@ -34,6 +34,8 @@ package struct WorkResult: Sendable {
     package var tried: [Trial]
     /// Some were not tried, for no fault of theirs.
     package var putOff: PutOff?
+    /// Why the job's row cannot be what was written: nothing was tried, and never will be.
+    package var damage: String?
     /// Seconds from now before which whoever deferred it does not want to be asked again.
     package var notBefore: Double?
     package var relay: String
@@ -58,6 +60,13 @@ package struct WorkResult: Sendable {
         self.tls = tls
         self.sender = sender
         self.ref = ref
+    }
+
+    /// What is on disk of the job does not fit together: whom it was sent to cannot be told.
+    package static func damaged(_ fates: [Fate], _ reason: String) -> WorkResult {
+        var result = WorkResult(fates: fates, tried: [], relay: "maild")
+        result.damage = reason
+        return result
     }
 
     /// Whoever was tried is done with, and the rest only waits: this was no attempt.

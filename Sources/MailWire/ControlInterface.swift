@@ -95,6 +95,7 @@ package enum ControlInterface {
         # A job that a method left as it was, and how it stands. state is missing where there is no such job.
         type Unchanged (id: string, state: ?string)
 
+        # damage: why its row on disk cannot be what was written; such a job is held for good.
         # to: the recipients; of a webhook its server or hook, of an exec its program. from: of e-mail alone. app: the configured
         # app whose user submitted it, or other.
         type JobSummary (
@@ -113,7 +114,8 @@ package enum ControlInterface {
           from: ?string,
           to: []string,
           ref: ?string,
-          last_reply: ?string
+          last_reply: ?string,
+          damage: ?string
         )
 
         # What the users of an app have in the spool. jobs: ready, scheduled, running or held; bytes: of these and of failed ones.
@@ -140,6 +142,7 @@ package enum ControlInterface {
         )
 
         # workers: how many are wanted; running: how many have a job in hand. workers_configured: what the file says.
+        # read_only: why no job is taken, while it is so. damaged: jobs that are held because their rows are damaged.
         method Status() -> (
           version: string,
           pid: int,
@@ -155,6 +158,9 @@ package enum ControlInterface {
           failed_total: int,
           spool_bytes: int,
           queues: []Queue,
+          spool_free_bytes: ?int,
+          damaged: int,
+          read_only: ?string,
           worker_list: []Worker,
           relays: []Relay,
           apps: []AppUsage
@@ -263,6 +269,30 @@ package enum ControlInterface {
 
         # Reads the configuration file again. changed: the keys that took effect; restart_needed: those that wait for a restart.
         method Reload() -> (changed: []string, restart_needed: []string)
+
+        # jobs: those that are not finished; unsummed: of these, taken by the first format and so without a checksum. problems: of the
+        # file, its counts and its keys. miscounted: the next start counts anew.
+        type SpoolReport (
+          jobs: int,
+          unsummed: int,
+          finished: int,
+          keys: int,
+          miscounted: bool,
+          problems: []string,
+          damaged: [](id: string, reason: string)
+        )
+
+        # Looks at all that is on disk, while maild goes on. Without check it begins, or joins what is under way; with the number that
+        # the first call returned it tells how far that is. stage: structure, jobs or keys. report is there once done is true.
+        method CheckSpool(full: ?bool, check: ?int) -> (
+          check: int,
+          full: bool,
+          done: bool,
+          stage: string,
+          jobs_read: int,
+          jobs_total: int,
+          report: ?SpoolReport
+        )
 
         error NoSuchJob (id: string)
         error NoSuchRelay (relay: string)

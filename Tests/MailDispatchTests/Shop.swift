@@ -15,10 +15,14 @@ import TestSupport
 /// A clock that moves when it is told.
 final class HandClock: Clock {
     private let milliseconds = Mutex<Int64>(WallTime.start.milliseconds)
+    /// By which the wall clock was set forward or back.
+    private let set = Mutex<Int64>(0)
 
-    func now() -> WallTime { WallTime(milliseconds: milliseconds.withLock { $0 }) }
+    func now() -> WallTime { WallTime(milliseconds: milliseconds.withLock { $0 } + set.withLock { $0 }) }
     func monotonic() -> Double { Double(milliseconds.withLock { $0 }) / 1000 }
     func advance(seconds: Double) { milliseconds.withLock { $0 += Int64(seconds * 1000) } }
+    /// Somebody sets the wall clock; no time passes.
+    func jump(seconds: Double) { set.withLock { $0 += Int64(seconds * 1000) } }
 }
 
 private struct NoLog: JournalSink {

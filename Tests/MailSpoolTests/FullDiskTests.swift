@@ -18,7 +18,7 @@ struct FullDiskTests {
         let big = try await stage.append(
             [Draft](repeating: Draft(body: String(repeating: "x", count: 9000)), count: 20))
         #expect(big.keptIDs == [] && big.refusals.count == 20)
-        #expect(big.refusals.values.allSatisfy { if case .unwritable = $0 { true } else { false } })
+        #expect(big.refusals.values.allSatisfy { if case .outOfSpace = $0 { true } else { false } })
         #expect(!stage.spool.isWritable && stage.probe.noted.errors.count == 1)
         // Longer than what fits into the pages that are there.
         let history = String(repeating: "h", count: 100_000)

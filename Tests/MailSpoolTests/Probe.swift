@@ -19,6 +19,9 @@ final class Probe: ReceiptSink, SpoolListener, SpoolObserver {
         var errors: [SpoolError] = []
         var changes: [ChangedJob] = []
         var reports: [ReportedJob] = []
+        var settled: [JobID] = []
+        var damaged: [DamagedRow] = []
+        var health: [SpoolHealth] = []
     }
 
     var noted: Notes { notes.withLock { $0 } }
@@ -29,6 +32,7 @@ final class Probe: ReceiptSink, SpoolListener, SpoolObserver {
     }
 
     func committed(_ chunks: [Chunk], settled: [JobID]) {
+        notes.withLock { $0.settled += settled }
         for id in settled { ends.continuation.yield(id) }
     }
 
@@ -38,6 +42,8 @@ final class Probe: ReceiptSink, SpoolListener, SpoolObserver {
 
     func committed(rows: Int, seconds: Double) { notes.withLock { $0.commits.append(rows) } }
 
+    func setAside(_ row: DamagedRow) { notes.withLock { $0.damaged.append(row) } }
+    func changed(_ health: SpoolHealth) { notes.withLock { $0.health.append(health) } }
     func spoolFailed(_ error: SpoolError) { notes.withLock { $0.errors.append(error) } }
 
     /// The next chunks that come back, kept or refused.

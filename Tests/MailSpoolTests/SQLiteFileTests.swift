@@ -22,7 +22,7 @@ struct SQLiteFileTests {
             switch error {
             case .full: return .full
             case .quota, .conflict: return .refused
-            case .unwritable: return .unwritable
+            case .unwritable, .outOfSpace: return .unwritable
             case .corrupt: return .corrupt
             case .tooNew: return .tooNew
             case .failed: return .failed
@@ -73,6 +73,8 @@ struct SQLiteFileTests {
             "UPDATE tally SET finished = NULL",
             "INSERT INTO counts VALUES (0, 0, 1, NULL, 0, 0, 0, 0)",
             "INSERT INTO settings VALUES ('workers', NULL)",
+            "INSERT INTO damaged VALUES (1, 5, NULL, 0, 0)",
+            "INSERT INTO damaged VALUES (1, 5, 'why', 2, 0)",
         ])
     func constraints(_ sql: String) async throws {
         let shelf = try await Self.spool()
@@ -86,12 +88,12 @@ struct SQLiteFileTests {
     @Test("a spool of a later maild is refused as such, and left as it is")
     func tooNew() async throws {
         let shelf = try await Self.spool()
-        try RawDatabase.at(shelf.path, "PRAGMA user_version = 3")
+        try RawDatabase.at(shelf.path, "PRAGMA user_version = 4")
         let before = TemporaryDirectory.read(shelf.path)
         #expect(Self.complaint(shelf.path) == .tooNew)
         let isUntouched = TemporaryDirectory.read(shelf.path) == before
         #expect(isUntouched)
-        try RawDatabase.at(shelf.path, "PRAGMA user_version = 2")
+        try RawDatabase.at(shelf.path, "PRAGMA user_version = 3")
         #expect(Self.complaint(shelf.path) == .none)
     }
 
@@ -137,7 +139,10 @@ struct SQLiteFileTests {
 
     @Test(
         "a spool that lost something it cannot do without is corrupt",
-        arguments: ["DELETE FROM tally", "DELETE FROM settings WHERE name = 'node'", "UPDATE settings SET value = 'x'"])
+        arguments: [
+            "DELETE FROM tally", "DELETE FROM settings WHERE name = 'node'", "UPDATE settings SET value = 'x'",
+            "DELETE FROM settings WHERE name = 'main_uid'",
+        ])
     func incomplete(_ sql: String) async throws {
         let shelf = try await Self.spool()
         try RawDatabase.at(shelf.path, sql)

@@ -10,10 +10,13 @@ final class Shelf: Sendable {
 
     let kind: Kind
     private let memory = MemoryKeeping()
-    private let directory: TemporaryDirectory
+    let directory: TemporaryDirectory
+    /// SQLite's name for the file system underneath; nil for the machine's own.
+    private let vfs: String?
 
-    init(_ kind: Kind) throws {
+    init(_ kind: Kind, vfs: String? = nil) throws {
         self.kind = kind
+        self.vfs = vfs
         directory = try TemporaryDirectory()
     }
 
@@ -26,8 +29,14 @@ final class Shelf: Sendable {
     func open() throws(SpoolError) -> any Keeping {
         switch kind {
         case .memory: memory
-        case .sqlite: try SQLiteKeeping(path: path, kinds: Self.kinds)
+        case .sqlite:
+            try Self.opened(SQLiteKeeping(path: path, kinds: Self.kinds, vfs: vfs), checkpoints: vfs != nil)
         }
+    }
+
+    private static func opened(_ keeping: SQLiteKeeping, checkpoints: Bool) throws(SpoolError) -> SQLiteKeeping {
+        if checkpoints { try keeping.checkpoint(everyPages: FaultRun.checkpointPages) }
+        return keeping
     }
 }
 

@@ -17,8 +17,14 @@ final class Stage {
 
     typealias Wrap = (any Keeping) -> any Keeping
 
-    init(_ kind: Shelf.Kind, limits: SpoolLimits = SpoolLimits(), wrap: @escaping Wrap = { $0 }) throws {
-        shelf = try Shelf(kind)
+    convenience init(
+        _ kind: Shelf.Kind, limits: SpoolLimits = SpoolLimits(), wrap: @escaping Wrap = { $0 }
+    ) throws {
+        try self.init(Shelf(kind), limits: limits, wrap: wrap)
+    }
+
+    init(_ shelf: Shelf, limits: SpoolLimits = SpoolLimits(), wrap: @escaping Wrap = { $0 }) throws {
+        self.shelf = shelf
         self.limits = limits
         self.wrap = wrap
         spool = try Spool(wrap(shelf.open()), clock: clock, limits: limits, observer: probe, listener: probe)

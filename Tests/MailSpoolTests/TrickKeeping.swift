@@ -49,6 +49,24 @@ final class TrickKeeping: Keeping {
         try base.prune(finishedBefore: time, jobsMax: jobsMax, keysBefore: keyTime, tally: tally)
     }
 
+    /// What the file system is said to have left; nil: what the keeping says.
+    var free: (@Sendable () -> Int?)?
+    /// Called in place of giving up the reserve.
+    var release: (() -> Bool)?
+
+    var freeBytes: @Sendable () -> Int? { free ?? base.freeBytes }
+    func releaseReserve() -> Bool { release?() ?? base.releaseReserve() }
+    func keepReserve(bytes: Int) {}
+    func setAside(_ rows: [DamagedRow], at time: WallTime, tally: Tally) throws(SpoolError) -> SetAside {
+        try base.setAside(rows, at: time, tally: tally)
+    }
+    func isSetAside(_ id: JobID) -> Bool { base.isSetAside(id) }
+    var damagedJobs: Int { base.damagedJobs }
+    func takeRecorded() -> [DamagedRow] { base.takeRecorded() }
+    func wantRecount() throws(SpoolError) { try base.wantRecount() }
+    func mark(corrupt message: String) { base.mark(corrupt: message) }
+    func shrink() throws(SpoolError) -> Bool { try base.shrink() }
+    var checker: SpoolChecker? { base.checker }
     func reading() throws(SpoolError) -> any Reading { try base.reading() }
     func close() { base.close() }
 }
@@ -79,13 +97,16 @@ final class Gate: Sendable {
 
 /// A disk that refuses at will.
 final class MoodyDisk: Sendable {
-    private let refusal = Mutex<@Sendable (Int, Batch) -> Bool>({ _, _ in false })
+    private let refusal = Mutex<(error: SpoolError, when: @Sendable (Int, Batch) -> Bool)>(
+        (MoodyDisk.error, { _, _ in false }))
     private let commits = Mutex(0)
 
     static let error = SpoolError.unwritable(message: "the disk is in a mood")
 
     /// - Parameter when: given the commit's number, from 1, and what it would write.
-    func refuse(when: @escaping @Sendable (Int, Batch) -> Bool) { refusal.withLock { $0 = when } }
+    func refuse(with error: SpoolError = MoodyDisk.error, when: @escaping @Sendable (Int, Batch) -> Bool) {
+        refusal.withLock { $0 = (error, when) }
+    }
 
     func before(_ batch: Batch) throws(SpoolError) {
         let number = commits.withLock {
@@ -93,7 +114,7 @@ final class MoodyDisk: Sendable {
             return $0
         }
         let refusal = refusal.withLock { $0 }
-        if refusal(number, batch) { throw Self.error }
+        if refusal.when(number, batch) { throw refusal.error }
     }
 }
 

@@ -49,7 +49,9 @@ struct EmailKindTests {
     }
 
     /// Runs the jobs; `closing`: does not wait for their results before it closes the kind.
-    private func run(_ lines: [String], signedBy entries: [DKIMEntry], closing: Bool = false) async throws -> Seen {
+    private func run(
+        _ lines: [String], signedBy entries: [DKIMEntry], fates: [Fate]? = nil, closing: Bool = false
+    ) async throws -> Seen {
         let loop = self.loop
         let promise = loop.makePromise(of: Seen.self)
         try await loop.submit {
@@ -66,7 +68,7 @@ struct EmailKindTests {
             }
             for (number, line) in lines.enumerated() {
                 let job = JobID(raw: Int64(number + 1) << 40)
-                kind.run(Work(job: job, body: ByteBuffer(string: line), fates: nil, attempt: 1)) { result in
+                kind.run(Work(job: job, body: ByteBuffer(string: line), fates: fates, attempt: 1)) { result in
                     seen.results.append(result)
                     if !closing && seen.results.count == lines.count { end() }
                 }
@@ -78,6 +80,18 @@ struct EmailKindTests {
 
     private func entry(_ domain: String) throws -> DKIMEntry {
         DKIMEntry(domain: domain, selector: "s1", key: try DKIMKey(pem: Self.pem))
+    }
+
+    @Test(
+        "fates are for the recipients that there are: what does not fit and says something is damage",
+        arguments: [
+            (nil, 2), ([.open, .open], 2), ([.delivered, .open], 1), ([.open], 2), ([.delivered], nil),
+            ([.open, .open, .rejected], nil),
+        ] as [([Fate]?, Int?)])
+    func fates(_ fates: [Fate]?, _ recipients: Int?) async throws {
+        let seen = try await run([Self.line], signedBy: [], fates: fates)
+        #expect(seen.mails.map(\.recipients.count) == (recipients.map { [$0] } ?? []))
+        #expect((seen.results[0].damage == nil) == (recipients != nil))
     }
 
     @Test("a message whose author has a key goes out with a signature in front, others go as they are")

@@ -9,18 +9,22 @@ import NIOCore
 final class Database {
     private var handle: OpaquePointer?
     let path: String
+    /// The last time that the file itself, and not a row's value, was found to be damaged.
+    private(set) var corruption: SpoolError?
+    private var watcher: Unmanaged<ProgressWatcher>?
 
-    init(path: String, readOnly: Bool = false) throws(SpoolError) {
+    /// - Parameter vfs: SQLite's name for the file system underneath; nil for the machine's own.
+    init(path: String, mustExist: Bool = false, vfs: String? = nil) throws(SpoolError) {
         self.path = path
-        let access = readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
-        let result = sqlite3_open_v2(path, &handle, access | SQLITE_OPEN_NOMUTEX, nil)
+        let access = SQLITE_OPEN_READWRITE | (mustExist ? 0 : SQLITE_OPEN_CREATE)
+        let result = sqlite3_open_v2(path, &handle, access | SQLITE_OPEN_NOMUTEX, vfs)
         guard result == SQLITE_OK else {
             let error = self.error(result, "open")
             close()
             throw error
         }
         sqlite3_extended_result_codes(handle, 1)
-        sqlite3_busy_timeout(handle, 5000)
+        sqlite3_busy_timeout(handle, Self.busyMilliseconds)
     }
 
     func execute(_ sql: String) throws(SpoolError) {
@@ -71,7 +75,44 @@ final class Database {
     var changes: Int { Int(sqlite3_changes(handle)) }
     var isInTransaction: Bool { handle != nil && sqlite3_get_autocommit(handle) == 0 }
 
+    /// Another connection writes for milliseconds at a time; past this something is stuck.
+    static let busyMilliseconds: CInt = 5000
+
+    /// What damage was seen since the last call, for whoever must know.
+    func takeCorruption() -> SpoolError? {
+        defer { corruption = nil }
+        return corruption
+    }
+
+    /// Pages of log and database that a read has to walk round are found by such errors; the caller knows better.
+    func forgiveCorruption() { corruption = nil }
+
+    func setBusyTimeout(milliseconds: CInt) { sqlite3_busy_timeout(handle, milliseconds) }
+
+    /// While a statement runs `watch` is called every few milliseconds; false ends the statement. Nil: not any more.
+    func watch(_ watch: (() -> Bool)?) {
+        // A closed connection has nothing left to watch, and SQLite does not ask whether it is one.
+        guard handle != nil else { return }
+        sqlite3_progress_handler(handle, 0, nil, nil)
+        watcher?.release()
+        watcher = watch.map { Unmanaged.passRetained(ProgressWatcher($0)) }
+        guard let watcher else { return }
+        sqlite3_progress_handler(handle, 50_000, { ProgressWatcher.call($0) }, watcher.toOpaque())
+    }
+
+    /// A scalar function of one argument; `release` is called with `context` when the connection is closed.
+    func create(
+        _ name: String, _ context: UnsafeMutableRawPointer,
+        _ call: @convention(c) (OpaquePointer?, CInt, UnsafeMutablePointer<OpaquePointer?>?) -> Void,
+        _ release: @convention(c) (UnsafeMutableRawPointer?) -> Void
+    ) throws(SpoolError) {
+        let result = sqlite3_create_function_v2(
+            handle, name, 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, context, call, nil, nil, release)
+        guard result == SQLITE_OK else { throw error(result, name) }
+    }
+
     func close() {
+        watch(nil)
         sqlite3_close_v2(handle)
         handle = nil
     }
@@ -82,11 +123,27 @@ final class Database {
         let text = handle == nil ? String(cString: sqlite3_errstr(code)) : String(cString: sqlite3_errmsg(handle))
         let message = "\(path): \(text) (SQLite \(code), \(what.prefix(40)))"
         switch code & 0xFF {
-        case SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_PERM, SQLITE_BUSY:
+        case SQLITE_FULL: return .outOfSpace(message: message)
+        case SQLITE_IOERR, SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_PERM, SQLITE_BUSY:
             return .unwritable(message: message)
-        case SQLITE_CORRUPT, SQLITE_NOTADB: return .corrupt(message: message)
+        case SQLITE_CORRUPT, SQLITE_NOTADB:
+            corruption = .corrupt(message: message)
+            return .corrupt(message: message)
         default: return .failed(message: message)
         }
+    }
+}
+
+/// What SQLite asks, while a statement runs, whether to go on.
+private final class ProgressWatcher {
+    private let goesOn: () -> Bool
+
+    init(_ goesOn: @escaping () -> Bool) { self.goesOn = goesOn }
+
+    /// Non-zero interrupts: https://sqlite.org/c3ref/progress_handler.html
+    static func call(_ context: UnsafeMutableRawPointer?) -> CInt {
+        guard let context else { return 0 }
+        return Unmanaged<ProgressWatcher>.fromOpaque(context).takeUnretainedValue().goesOn() ? 0 : 1
     }
 }
 

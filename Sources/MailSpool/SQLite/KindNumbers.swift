@@ -19,6 +19,13 @@ struct KindNumbers {
             add(select.integer(0))
             select.reset()
         }
+        try addOthers(in: database)
+    }
+
+    /// All that are in the file, for whoever has no list of its own.
+    init(in database: Database) throws(SpoolError) { try addOthers(in: database) }
+
+    private mutating func addOthers(in database: Database) throws(SpoolError) {
         // Kinds that are in the file and not in this daemon come behind its own, so that each is counted apart.
         let others = try database.prepare("SELECT number FROM kinds ORDER BY number")
         while try others.step() {

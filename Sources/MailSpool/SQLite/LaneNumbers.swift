@@ -16,6 +16,15 @@ final class LaneNumbers: Sendable {
     /// Under which `settings` keeps it.
     static let setting = "main_uid"
 
+    /// Throws `corrupt` where jobs wait and nobody knows whose the main lane is.
+    convenience init(_ opened: OpenedSpool, path: String) throws(SpoolError) {
+        let main = opened.settings[Self.setting].flatMap { UInt32($0) }
+        guard main != nil || opened.tally.jobs == 0 else {
+            throw .corrupt(message: "\(path): the main lane's user is missing")
+        }
+        self.init(mainUser: main)
+    }
+
     init(mainUser: UInt32?) { self.mainUser = Atomic(mainUser.map(Int64.init) ?? -1) }
 
     var main: Lane? {

@@ -8,14 +8,19 @@ final class SQLiteChanges {
     private let database: Database
     private let kinds: KindNumbers
     private let keys: SQLiteKeys
+    private let damage: SQLiteDamage
     private let find: Statement
     private let findFinished: Statement
     private let update: Statement
     private let finish: Statement
+    private let finishUnread: Statement
     private let delete: Statement
     private let forget: Statement
 
-    init(_ database: Database, kinds: KindNumbers, keys: SQLiteKeys) throws(SpoolError) {
+    init(
+        _ database: Database, kinds: KindNumbers, keys: SQLiteKeys, damage: SQLiteDamage
+    ) throws(SpoolError) {
+        self.damage = damage
         self.database = database
         self.kinds = kinds
         self.keys = keys
@@ -36,6 +41,11 @@ final class SQLiteChanges {
             INSERT INTO finished (id, state, kind, uid, queue, attempts, finished_at, history)
             SELECT id, ?2, kind, uid, queue, attempts, ?3, CAST(coalesce(history, x'') || ?4 AS BLOB) FROM jobs WHERE id = ?1
             """)
+        finishUnread = try database.prepare(
+            """
+            INSERT INTO finished (id, state, kind, uid, queue, attempts, finished_at, history)
+            SELECT id, ?2, kind, uid, queue, attempts, ?3, ?4 FROM jobs WHERE id = ?1
+            """)
         delete = try database.prepare("DELETE FROM jobs WHERE id = ?")
         forget = try database.prepare("DELETE FROM finished WHERE id = ?")
     }
@@ -55,7 +65,9 @@ final class SQLiteChanges {
         var outcome = ChangeOutcome()
         outcome.tally = tally
         for id in order.ids {
-            if let row = try row(id) {
+            if let damaged = damage.standing(id), !damaged.hasEnded {
+                try change(id, damaged, order, &outcome)
+            } else if let row = damage.standing(id) == nil ? try row(id) : nil {
                 try change(id, row, order, &outcome)
             } else {
                 try changeFinished(id, order, &outcome)
@@ -84,15 +96,49 @@ final class SQLiteChanges {
                 id: id, was: row.job.state, state: job?.state, dueAt: job?.dueAt, group: row.group, line: row.line))
     }
 
+    /// A damaged row can be done away with, and nothing else.
+    private func change(
+        _ id: JobID, _ damaged: DamagedRow, _ order: ChangeOrder, _ outcome: inout ChangeOutcome
+    ) throws(SpoolError) {
+        guard order.change == .cancel || order.change == .purge, let found = try damage.found(id) else {
+            outcome.unchanged.append((id, .held))
+            return
+        }
+        let state: JobState? = order.change == .cancel ? .cancelled : nil
+        if let state {
+            let finish = damaged.isUnreadable ? finishUnread : self.finish
+            try keep(id, state, order, finish)
+        }
+        if damaged.isUnreadable {
+            try damage.end(damaged)
+        } else {
+            delete.bind(id.raw, 1)
+            try delete.run()
+            try damage.remove(id)
+        }
+        if found.isKeyed { try keys.finish(id, state ?? .held, at: order.at) }
+        if outcome.tally.holds(.held, bytes: found.bytes, in: found.group) {
+            outcome.tally.add(.held, jobs: -1, bytes: -found.bytes, in: found.group)
+        } else {
+            try SQLiteCounts.wantRecount(database)
+        }
+        if let state { outcome.tally.add(state, jobs: 1, bytes: found.bytes, in: found.group) }
+        outcome.changed.append(ChangedJob(id: id, was: .held, state: state, group: found.group))
+    }
+
+    private func keep(
+        _ id: JobID, _ state: JobState, _ order: ChangeOrder, _ finish: Statement
+    ) throws(SpoolError) {
+        finish.bind(id.raw, 1)
+        finish.bind(Int(state.rawValue), 2)
+        finish.bind(order.at, 3)
+        finish.bind(order.history, 4)
+        try finish.run()
+    }
+
     /// - Parameter state: nil where not even the history stays.
     private func end(_ id: JobID, _ row: Row, _ state: JobState?, _ order: ChangeOrder) throws(SpoolError) {
-        if let state {
-            finish.bind(id.raw, 1)
-            finish.bind(Int(state.rawValue), 2)
-            finish.bind(order.at, 3)
-            finish.bind(order.history, 4)
-            try finish.run()
-        }
+        if let state { try keep(id, state, order, finish) }
         delete.bind(id.raw, 1)
         try delete.run()
         // A repeat of what an operator ended is no new job.
@@ -129,7 +175,9 @@ final class SQLiteChanges {
     ) throws(SpoolError) -> Recovery {
         var recovery = Recovery()
         for id in ids {
-            guard let row = try row(id), row.job.state == .ready || row.job.state == .scheduled else { continue }
+            guard damage.standing(id) == nil, let row = try row(id),
+                row.job.state == .ready || row.job.state == .scheduled
+            else { continue }
             var job = row.job
             job.crashes += 1
             let isHeld = job.crashes >= Limits.crashesMax

@@ -41,6 +41,35 @@ final class SQLiteCounts {
         return (tally, JobID(raw: row.integer(1)))
     }
 
+    /// Under which `settings` asks the next start for a recount.
+    static let recountSetting = "recount"
+
+    /// The tally and a row disagree, by damage to either: the next start counts all rows.
+    static func wantRecount(_ database: Database) throws(SpoolError) {
+        try database.execute("INSERT OR REPLACE INTO settings VALUES ('\(recountSetting)', 'yes')")
+    }
+
+    /// What the tally should be, from every row: a second or two for a million jobs. Damaged rows that nobody can write
+    /// are held all the same, and those that are left over are not counted.
+    static func recount(_ database: Database) throws(SpoolError) {
+        try database.execute(
+            """
+            BEGIN IMMEDIATE;
+            DELETE FROM counts;
+            INSERT INTO counts SELECT queue, uid, kind, sum(stands = 0), sum(stands = 1), sum(stands = 2), sum(stands = 3),
+              sum(bytes) FROM (
+                SELECT queue, uid, kind, length(body) AS bytes, CASE WHEN damaged.id IS NULL THEN state ELSE 2 END AS stands
+                FROM jobs LEFT JOIN damaged ON damaged.id = jobs.id WHERE coalesce(damaged.ended, 0) = 0
+              ) GROUP BY queue, uid, kind;
+            INSERT OR IGNORE INTO tally VALUES (1, 0, 0);
+            UPDATE tally SET finished = (SELECT count(*) FROM finished), last_id = max(
+              last_id, (SELECT coalesce(max(id), 0) FROM jobs), (SELECT coalesce(max(id), 0) FROM finished));
+            INSERT OR IGNORE INTO settings SELECT 'main_uid', uid FROM jobs WHERE lane = 0 LIMIT 1;
+            DELETE FROM settings WHERE name = '\(recountSetting)';
+            COMMIT
+            """)
+    }
+
     func write(_ tally: Tally, touched: Set<JobGroup>, lastID: JobID = JobID(raw: 0)) throws(SpoolError) {
         for group in touched { try write(group, tally) }
         writeTotal.bind(tally.finished, 1)

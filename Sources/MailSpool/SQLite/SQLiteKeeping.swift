@@ -25,30 +25,66 @@ package final class SQLiteKeeping: Keeping {
     private let settlements: SQLiteSettlements
     private let changes: SQLiteChanges
     private let imports: SQLiteImports
+    private let damage: SQLiteDamage
+    private let shrinking: SQLiteShrinking
+    private let reserve: Reserve
+    private let vfs: String?
 
-    /// - Parameter kinds: names of the daemon's kinds; `Submission.kind` is an index into it.
-    package init(path: String, kinds: [String]) throws(SpoolError) {
+    /// - Parameters:
+    ///   - kinds: names of the daemon's kinds; `Submission.kind` is an index into it.
+    ///   - vfs: SQLite's name for the file system underneath; nil for the machine's own.
+    ///   - progress: called every few milliseconds of a long upgrade.
+    package init(
+        path: String, kinds: [String], vfs: String? = nil, progress: SpoolUpgrade.Progress? = nil
+    ) throws(SpoolError) {
         lock = try SpoolLock(path: path)
-        database = try Database(path: path)
+        try DamageMark.refuse(path)
+        database = try Database(path: path, vfs: vfs)
+        self.vfs = vfs
         // First, because the journal mode is written into the file: one that is none of ours must stay as it is.
-        try Schema.migrate(database)
+        try Schema.migrate(database, progress)
         try database.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF")
         try database.execute("PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -4096")
+        if try database.integer("SELECT 1 FROM settings WHERE name = '\(SQLiteCounts.recountSetting)'") != nil {
+            try SQLiteCounts.recount(database)
+        }
         self.kinds = try KindNumbers(kinds, in: database)
         counts = try SQLiteCounts(database, kinds: self.kinds)
         opened = try Self.find(in: database, counts)
-        let main = opened.settings[LaneNumbers.setting].flatMap { UInt32($0) }
-        lanes = LaneNumbers(mainUser: main)
-        isMainKept = main != nil
+        lanes = try LaneNumbers(opened, path: path)
+        isMainKept = lanes.main != nil
+        reserve = Reserve(path: path + Self.reserveSuffix)
+        let ledger = DamageLedger()
+        try SQLiteDamage.load(database, into: ledger)
+        damage = try SQLiteDamage(database, kinds: self.kinds, lanes: lanes, ledger: ledger)
+        shrinking = try SQLiteShrinking(database)
         begin = try database.prepare("BEGIN IMMEDIATE")
         commitStatement = try database.prepare("COMMIT")
         rollback = try database.prepare("ROLLBACK")
         keys = try SQLiteKeys(database, kinds: self.kinds)
         appends = try SQLiteAppends(database, kinds: self.kinds, lanes: lanes, keys: keys)
-        settlements = try SQLiteSettlements(database, kinds: self.kinds, keys: keys)
-        changes = try SQLiteChanges(database, kinds: self.kinds, keys: keys)
+        settlements = try SQLiteSettlements(database, kinds: self.kinds, keys: keys, damage: damage)
+        changes = try SQLiteChanges(database, kinds: self.kinds, keys: keys, damage: damage)
         imports = try SQLiteImports(database, kinds: self.kinds, lanes: lanes, keys: keys)
     }
+
+    /// Opens the spool even where the disk is full to the last block: then by what was put by for such a day.
+    package static func open(
+        path: String, kinds: [String], progress: SpoolUpgrade.Progress? = nil
+    ) throws(SpoolError) -> SQLiteKeeping {
+        do throws(SpoolError) {
+            return try SQLiteKeeping(path: path, kinds: kinds, progress: progress)
+        } catch {
+            switch error {
+            case .outOfSpace, .unwritable:
+                guard Reserve(path: path + Self.reserveSuffix).release() else { throw error }
+                return try SQLiteKeeping(path: path, kinds: kinds, progress: progress)
+            default: throw error
+            }
+        }
+    }
+
+    private static let reserveSuffix = ".reserve"
 
     private static func find(in database: Database, _ counts: SQLiteCounts) throws(SpoolError) -> OpenedSpool {
         let (tally, lastID) = try counts.read()
@@ -75,10 +111,12 @@ package final class SQLiteKeeping: Keeping {
         do throws(SpoolError) {
             let value = try body()
             try commitStatement.run()
+            damage.close(isDurable: true)
             return value
         } catch {
             // A full disk may have rolled back by itself: https://sqlite.org/lang_transaction.html
             if database.isInTransaction { try? rollback.run() }
+            damage.close(isDurable: false)
             throw error
         }
     }
@@ -88,9 +126,32 @@ package final class SQLiteKeeping: Keeping {
     @discardableResult
     package func commit(_ batch: Batch) throws(SpoolError) -> Tally {
         if !isMainKept { chooseMain(batch) }
-        let tally = try transaction { () throws(SpoolError) in try write(batch) }
+        let ids = batch.settlements.map(\.id)
+        let tally = try roundDamage(ids) { (damaged: [DamagedRow]) throws(SpoolError) in
+            try transaction { () throws(SpoolError) in
+                // Within the same transaction, because the tally goes with it.
+                for row in damaged { try damage.record(row, at: batch.settlements[0].endedAt) }
+                return try write(batch)
+            }
+        }
         isMainKept = isMainKept || lanes.main != nil
         return tally
+    }
+
+    /// Runs `body`; where it came upon broken pages, and these are those of some of the rows it is about, once more
+    /// with what was found of them.
+    private func roundDamage<Value>(
+        _ ids: [JobID], _ body: ([DamagedRow]) throws(SpoolError) -> Value
+    ) throws(SpoolError) -> Value {
+        do throws(SpoolError) {
+            return try body([])
+        } catch {
+            guard case .corrupt = error else { throw error }
+            let damaged = ids.compactMap { damage.standing($0) == nil ? damage.fault($0) : nil }
+            guard !damaged.isEmpty else { throw error }
+            database.forgiveCorruption()
+            return try body(damaged.map { DamagedRow(id: $0.id, reason: $0.reason, isUnreadable: true) })
+        }
     }
 
     /// Whoever submits the first job of the usual kind is who most of them will come from.
@@ -104,10 +165,10 @@ package final class SQLiteKeeping: Keeping {
         if !isMainKept, let main = lanes.main { try set(LaneNumbers.setting, String(main.uid)) }
         for chunk in batch.chunks { try appends.append(chunk) }
         for settlement in batch.settlements {
-            if try !settlements.settle(settlement) {
-                tally.moveBack(settlement)
-            } else if let report = settlement.report {
-                try appends.append(report, of: settlement)
+            switch try settlements.settle(settlement) {
+            case .done: if let report = settlement.report { try appends.append(report, of: settlement) }
+            case .missing: tally.moveBack(settlement)
+            case .held: tally.hold(settlement)
             }
         }
         for setting in batch.settings { try set(setting.name, setting.value) }
@@ -132,10 +193,13 @@ package final class SQLiteKeeping: Keeping {
     }
 
     package func change(_ order: ChangeOrder, tally: Tally) throws(SpoolError) -> ChangeOutcome {
-        try transaction { () throws(SpoolError) in
-            let outcome = try changes.change(order, tally)
-            try counts.write(outcome.tally, touched: Set(outcome.changed.map(\.group)))
-            return outcome
+        try roundDamage(order.ids) { (damaged: [DamagedRow]) throws(SpoolError) in
+            try transaction { () throws(SpoolError) in
+                let aside = try damage.setAside(damaged, at: order.at, tally)
+                let outcome = try changes.change(order, aside.tally)
+                try counts.write(outcome.tally, touched: Set((outcome.changed + aside.changed).map(\.group)))
+                return outcome
+            }
         }
     }
 
@@ -165,13 +229,36 @@ package final class SQLiteKeeping: Keeping {
         guard !inHand.isEmpty else { return Recovery() }
         var tally = opened.tally
         let history = Array("{\"at\":\(time.milliseconds),\"event\":\"crashed\"}\n".utf8)
-        let recovery = try transaction { () throws(SpoolError) in
-            let recovery = try changes.recover(inHand, at: time, history: history, &tally)
-            try counts.write(tally, touched: Set(tally.groups.keys))
-            return recovery
+        let recovery = try roundDamage(inHand) { (damaged: [DamagedRow]) throws(SpoolError) in
+            try transaction { () throws(SpoolError) in
+                tally = try damage.setAside(damaged, at: time, opened.tally).tally
+                let recovery = try changes.recover(inHand, at: time, history: history, &tally)
+                try counts.write(tally, touched: Set(tally.groups.keys))
+                return recovery
+            }
         }
         opened.tally = tally
         return recovery
+    }
+
+    // MARK: Damage
+
+    package func setAside(_ rows: [DamagedRow], at time: WallTime, tally: Tally) throws(SpoolError) -> SetAside {
+        try transaction { () throws(SpoolError) in
+            let outcome = try damage.setAside(rows, at: time, tally)
+            try counts.write(outcome.tally, touched: Set(outcome.changed.map(\.group)))
+            return outcome
+        }
+    }
+
+    package func isSetAside(_ id: JobID) -> Bool { damage.ledger.recorded(id) != nil }
+    package var damagedJobs: Int { damage.ledger.count }
+    package func takeRecorded() -> [DamagedRow] { damage.recorded.isEmpty ? [] : damage.takeRecorded() }
+    package func wantRecount() throws(SpoolError) { try SQLiteCounts.wantRecount(database) }
+    package func mark(corrupt message: String) { DamageMark.write(message, database.path) }
+
+    package var checker: SpoolChecker? {
+        SpoolChecker(path: database.path, vfs: vfs, kinds: kinds, lanes: lanes, ledger: damage.ledger)
     }
 
     // MARK: Forgetting
@@ -227,8 +314,20 @@ package final class SQLiteKeeping: Keeping {
         }
     }
 
+    package var freeBytes: @Sendable () -> Int? {
+        { [path = database.path] in
+            var status = statvfs()
+            // What is left to those who are not root.
+            return statvfs(path, &status) == 0 ? Int(status.f_bavail) * Int(status.f_frsize) : nil
+        }
+    }
+
+    package func shrink() throws(SpoolError) -> Bool { try shrinking.step() }
+    package func keepReserve(bytes: Int) { reserve.fill(to: bytes) }
+    package func releaseReserve() -> Bool { reserve.release() }
+
     package func reading() throws(SpoolError) -> any Reading {
-        try SQLiteReading(path: database.path, kinds: kinds, lanes: lanes)
+        try SQLiteReading(path: database.path, vfs: vfs, kinds: kinds, lanes: lanes, ledger: damage.ledger)
     }
 
     package func close() {
@@ -236,6 +335,11 @@ package final class SQLiteKeeping: Keeping {
         try? database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         database.close()
         lock.release()
+    }
+
+    /// For tests: how long the log grows before it is copied into the database.
+    package func checkpoint(everyPages pages: Int) throws(SpoolError) {
+        try database.execute("PRAGMA wal_autocheckpoint = \(pages)")
     }
 
     /// For tests, on the writer's thread: from here on it is as if the disk had room for so many pages (of 4 KiB).

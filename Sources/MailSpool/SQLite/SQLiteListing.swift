@@ -11,7 +11,7 @@ final class SQLiteListing {
     /// Columns as `JobRecord.init` reads them. The long ones are read of jobs that are taken, and of no others.
     static let live = """
         SELECT id, state, kind, priority, uid, queue, attempts, crashes, due, expires, NULL, attempts_max, resumes, fates,
-        body, history FROM jobs
+        CASE WHEN unreadable(id) THEN x'' ELSE body END, CASE WHEN unreadable(id) THEN x'' ELSE history END FROM jobs
         """
     static let finished = """
         SELECT id, state, kind, \(Limits.priorityDefault), uid, queue, attempts, 0, NULL, NULL, finished_at, 0, NULL,
@@ -19,13 +19,15 @@ final class SQLiteListing {
         """
 
     private let kinds: KindNumbers
+    private let rows: UnreadableRows
     private let all: Statement
     private let held: Statement
     private let failed: Statement
     private let ended: Statement
 
-    init(_ database: Database, kinds: KindNumbers) throws(SpoolError) {
+    init(_ database: Database, kinds: KindNumbers, rows: UnreadableRows) throws(SpoolError) {
         self.kinds = kinds
+        self.rows = rows
         all = try database.prepare("\(Self.live) WHERE id > ?1 AND id < ?2 ORDER BY id")
         held = try database.prepare(Self.aside(.held))
         failed = try database.prepare(Self.aside(.failed))
@@ -60,7 +62,7 @@ final class SQLiteListing {
             }
             last = JobID(raw: row.integer(0))
             budget.look()
-            if let record = record(row, filter, time, whole, &budget) { page.records.append(record) }
+            if let record = try record(row, filter, time, whole, &budget) { page.records.append(record) }
             if try !row.step() { heads.removeAll { $0 === row } }
         }
         return page
@@ -79,9 +81,8 @@ final class SQLiteListing {
     /// Nil where the filter does not take it.
     private func record(
         _ row: Statement, _ filter: JobFilter, _ time: WallTime, _ whole: Bool, _ budget: inout PageBudget
-    ) -> JobRecord? {
-        var record = JobRecord(row, kinds, whole: false)
-        guard
+    ) throws(SpoolError) -> JobRecord? {
+        guard var record = judged(JobRecord(row, kinds, whole: false)),
             filter.takes(
                 record.state, dueAt: record.dueAt, at: time, queue: record.queue, uid: record.uid, kind: record.kind)
         else { return nil }
@@ -89,11 +90,33 @@ final class SQLiteListing {
         record.body = Array(row.bytes(14))
         record.history = Array(row.bytes(15))
         budget.read(record, isJudged: filter.letter != nil)
+        if record.finishedAt == nil, try rows.damage(record.id) != nil, let damaged = judged(record) {
+            record = damaged
+        }
         if let letter = filter.letter, !letter(record) { return nil }
         if !whole {
             record.body = []
             record.history = []
         }
+        return record
+    }
+
+    /// A whole record, of a row of `live` or `finished`; nil for what a job has left behind that ended.
+    func record(_ row: Statement) throws(SpoolError) -> JobRecord? {
+        let record = JobRecord(row, kinds, whole: true)
+        if record.finishedAt == nil { _ = try rows.damage(record.id) }
+        return judged(record)
+    }
+
+    /// With what is known to be wrong with it; nil for what a job has left behind that ended.
+    private func judged(_ record: JobRecord) -> JobRecord? {
+        guard record.finishedAt == nil, let damage = rows.ledger[record.id] else { return record }
+        guard !damage.hasEnded else { return nil }
+        var record = record
+        record.damage = damage.reason
+        // Whatever it says itself, and although the writer may not have come round to it yet.
+        record.state = .held
+        record.dueAt = nil
         return record
     }
 }

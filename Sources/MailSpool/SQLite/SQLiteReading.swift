@@ -9,17 +9,21 @@ final class SQLiteReading: Reading {
     private let database: Database
     private let kinds: KindNumbers
     private let waiting: SQLiteWaiting
+    private let rows: UnreadableRows
     private let listing: SQLiteListing
     private let showLive: Statement
     private let showFinished: Statement
     private let showKey: Statement
 
-    init(path: String, kinds: KindNumbers, lanes: LaneNumbers) throws(SpoolError) {
-        database = try Database(path: path)
+    init(
+        path: String, vfs: String?, kinds: KindNumbers, lanes: LaneNumbers, ledger: DamageLedger
+    ) throws(SpoolError) {
+        database = try Database(path: path, vfs: vfs)
         self.kinds = kinds
         try database.execute("PRAGMA query_only = ON; PRAGMA cache_size = -2048")
-        waiting = try SQLiteWaiting(database, kinds: kinds, lanes: lanes)
-        listing = try SQLiteListing(database, kinds: kinds)
+        rows = try UnreadableRows(database, lanes: lanes, ledger: ledger)
+        waiting = try SQLiteWaiting(database, kinds: kinds, lanes: lanes, ledger: ledger)
+        listing = try SQLiteListing(database, kinds: kinds, rows: rows)
         showLive = try database.prepare("\(SQLiteListing.live) WHERE id = ?")
         showFinished = try database.prepare("\(SQLiteListing.finished) WHERE id = ?")
         showKey = try database.prepare("SELECT name FROM keys WHERE job = ?")
@@ -48,19 +52,29 @@ final class SQLiteReading: Reading {
     func list(
         _ filter: JobFilter, at time: WallTime, after: JobID, limit: Int, whole: Bool
     ) throws(SpoolError) -> JobPage {
-        try listing.page(filter, at: time, after: after, limit: limit, whole: whole)
+        try rows.round(after: after) { () throws(SpoolError) in
+            try listing.page(filter, at: time, after: after, limit: limit, whole: whole)
+        }
     }
 
     func show(_ id: JobID) throws(SpoolError) -> JobRecord? {
-        for statement in [showLive, showFinished] {
-            defer { statement.reset() }
-            statement.bind(id.raw, 1)
-            guard try statement.step() else { continue }
-            var record = JobRecord(statement, kinds, whole: true)
-            record.key = try key(of: id)
-            return record
+        try rows.round(after: JobID(raw: id.raw - 1), through: id) { () throws(SpoolError) in
+            for statement in [showLive, showFinished] {
+                defer { statement.reset() }
+                statement.bind(id.raw, 1)
+                guard try statement.step(), var record = try listing.record(statement) else { continue }
+                record.key = try key(of: id)
+                return record
+            }
+            return nil
         }
-        return nil
+    }
+
+    func takeDiscoveries() -> Discoveries {
+        var discoveries = Discoveries()
+        discoveries.damaged = rows.ledger.takeFresh()
+        discoveries.corruption = database.takeCorruption()
+        return discoveries
     }
 
     private func key(of id: JobID) throws(SpoolError) -> [UInt8]? {

@@ -8,6 +8,7 @@ final class SQLiteSettlements {
     private let database: Database
     private let kinds: KindNumbers
     private let keys: SQLiteKeys
+    private let damage: SQLiteDamage
     private let putBack: Statement
     private let finishFirst: Statement
     private let finishLater: Statement
@@ -15,8 +16,21 @@ final class SQLiteSettlements {
 
     private static let columns = "id, state, kind, uid, queue, attempts, finished_at, history"
 
-    init(_ database: Database, kinds: KindNumbers, keys: SQLiteKeys) throws(SpoolError) {
+    /// What a settlement found.
+    enum Outcome {
+        /// The job, which is now as it should be.
+        case done
+        /// Nothing: it was settled before.
+        case missing
+        /// A damaged row: the job stays held.
+        case held
+    }
+
+    init(
+        _ database: Database, kinds: KindNumbers, keys: SQLiteKeys, damage: SQLiteDamage
+    ) throws(SpoolError) {
         self.database = database
+        self.damage = damage
         self.kinds = kinds
         self.keys = keys
         // An attempt that ended is no crash: those before it are forgiven.
@@ -35,14 +49,25 @@ final class SQLiteSettlements {
         delete = try database.prepare("DELETE FROM jobs WHERE id = ?")
     }
 
+    func settle(_ settlement: Settlement) throws(SpoolError) -> Outcome {
+        if let row = damage.standing(settlement.id) { return try settle(settlement, damaged: row) }
+        guard settlement.state.isFinal else { return try putBack(settlement) ? .done : .missing }
+        return try finish(settlement) ? .done : .missing
+    }
+
     /// False where the job is not there any more.
-    func settle(_ settlement: Settlement) throws(SpoolError) -> Bool {
-        guard settlement.state.isFinal else { return try putBack(settlement) }
+    private func finish(_ settlement: Settlement) throws(SpoolError) -> Bool {
         // Only what is delivered at the first attempt has no history yet: an operator may cancel between two attempts,
         // and a job that was put off may have been delivered in part.
         let isFirst = settlement.state == .delivered && settlement.attempts <= 1 && settlement.was == .ready
         if isFirst, try !remove(settlement.id) { return false }
-        let finish = isFirst ? finishFirst : finishLater
+        try keep(settlement, isFirst ? finishFirst : finishLater)
+        if isFirst { return true }
+        return try remove(settlement.id)
+    }
+
+    /// Its history, in `finished`.
+    private func keep(_ settlement: Settlement, _ finish: Statement) throws(SpoolError) {
         finish.bind(settlement.id.raw, 1)
         finish.bind(Int(settlement.state.rawValue), 2)
         finish.bind(kinds.number(of: settlement.kind), 3)
@@ -53,12 +78,29 @@ final class SQLiteSettlements {
         finish.bind(settlement.history, 8)
         try finish.run()
         if settlement.isKeyed { try keys.finish(settlement.id, settlement.state, at: settlement.endedAt) }
-        if isFirst { return true }
-        return try remove(settlement.id)
+    }
+
+    /// The attempt was made from memory, or began before its row was found to be damaged.
+    private func settle(_ settlement: Settlement, damaged row: DamagedRow) throws(SpoolError) -> Outcome {
+        if row.hasEnded { return .missing }
+        guard settlement.state.isFinal else {
+            guard !row.isUnreadable else { return .held }
+            var held = settlement
+            held.state = .held
+            held.dueAt = nil
+            return try putBack(held) ? .held : .missing
+        }
+        guard row.isUnreadable else {
+            try damage.remove(settlement.id)
+            return try finish(settlement) ? .done : .missing
+        }
+        try keep(settlement, finishFirst)
+        try damage.end(row)
+        return .done
     }
 
     /// Whether it was there.
-    func remove(_ id: JobID) throws(SpoolError) -> Bool {
+    private func remove(_ id: JobID) throws(SpoolError) -> Bool {
         delete.bind(id.raw, 1)
         try delete.run()
         return database.changes > 0
@@ -72,6 +114,10 @@ final class SQLiteSettlements {
         if let fates = settlement.fates { putBack.bind(fates.map(\.rawValue), 5) } else { putBack.bindNull(5) }
         putBack.bind(settlement.history, 6)
         try putBack.run()
-        return database.changes > 0
+        let isThere = database.changes > 0
+        if isThere, let reason = settlement.damage {
+            try damage.record(DamagedRow(id: settlement.id, reason: reason), at: settlement.endedAt)
+        }
+        return isThere
     }
 }

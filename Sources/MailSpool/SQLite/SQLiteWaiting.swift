@@ -6,34 +6,29 @@ import NIOCore
 
 /// Finds the jobs that may be worked on: ready ones lane by lane, due ones of all lanes together.
 final class SQLiteWaiting {
-    private let database: Database
-    private let kinds: KindNumbers
     private let lanes: LaneNumbers
-    private let readyMain: Statement
-    private let readyOther: Statement
+    private let readyMain: WaitingRows
+    private let readyOther: WaitingRows
+    private let dueJobs: WaitingRows
     private let nextReadyLane: Statement
-    private let dueJobs: Statement
     private let dueFirst: Statement
     private let dueCounted: Statement
     private let nextDueLane: Statement
 
-    init(_ database: Database, kinds: KindNumbers, lanes: LaneNumbers) throws(SpoolError) {
-        self.database = database
-        self.kinds = kinds
+    init(
+        _ database: Database, kinds: KindNumbers, lanes: LaneNumbers, ledger: DamageLedger
+    ) throws(SpoolError) {
         self.lanes = lanes
-        let waiting = """
-            SELECT id, kind, priority, uid, queue, attempts, attempts_max, expires, due, fates, keyed,
-            length(body), CASE WHEN length(body) <= \(Limits.largeBodyBytes) THEN body END FROM jobs
-            """
+        let rows = { (condition: String) throws(SpoolError) in
+            try WaitingRows(database, kinds: kinds, lanes: lanes, ledger: ledger, where: condition)
+        }
         // The two differ in their index: the planner takes a partial one only where the terms imply its WHERE.
-        readyMain = try database.prepare("\(waiting) WHERE id > ?2 AND state = 0 AND lane = ?1 ORDER BY id LIMIT ?3")
-        readyOther = try database.prepare(
-            "\(waiting) WHERE lane = ?1 AND lane <> 0 AND state = 0 AND id > ?2 ORDER BY id LIMIT ?3")
+        readyMain = try rows("id > ?2 AND state = 0 AND lane = ?1 ORDER BY id LIMIT ?3")
+        readyOther = try rows("lane = ?1 AND lane <> 0 AND state = 0 AND id > ?2 ORDER BY id LIMIT ?3")
+        dueJobs = try rows("state = 1 AND lane = ?1 AND due <= ?2 ORDER BY due, id LIMIT ?3")
         // One step of an index for each lane, however many jobs wait in it.
         nextReadyLane = try database.prepare("SELECT min(lane) FROM jobs WHERE state = 0 AND lane <> 0 AND lane > ?")
         nextDueLane = try database.prepare("SELECT min(lane) FROM jobs WHERE state = 1 AND lane > ?")
-        dueJobs = try database.prepare(
-            "\(waiting) WHERE state = 1 AND lane = ?1 AND due <= ?2 ORDER BY due, id LIMIT ?3")
         dueFirst = try database.prepare("SELECT min(due) FROM jobs WHERE state = 1 AND lane = ?1 AND due > ?2")
         dueCounted = try database.prepare(
             "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = 1 AND lane = ?1 AND due <= ?2 LIMIT ?3)")
@@ -43,11 +38,8 @@ final class SQLiteWaiting {
 
     func ready(_ lane: Lane, after: JobID, limit: Int, bytesMax: Int) throws(SpoolError) -> [WaitingJob] {
         let number = lanes.number(of: lane)
-        let statement = number == 0 ? readyMain : readyOther
-        statement.bind(number, 1)
-        statement.bind(after.raw, 2)
-        statement.bind(limit, 3)
-        return try jobs(statement, bytesMax)
+        let rows = number == 0 ? readyMain : readyOther
+        return try rows.read(number, after.raw, WaitingRows.Bound(limit: limit, bytesMax: bytesMax)).jobs
     }
 
     func readyLanes() throws(SpoolError) -> [Lane] {
@@ -68,7 +60,7 @@ final class SQLiteWaiting {
     }
 
     func body(_ id: JobID) throws(SpoolError) -> ByteBuffer? {
-        try database.blob("body", of: "jobs", row: id.raw)
+        try readyMain.body(id)
     }
 
     // MARK: Due
@@ -83,13 +75,10 @@ final class SQLiteWaiting {
         var due = DueJobs()
         let share = bytesMax / max(1, lanes.count)
         for (number, lane) in lanes {
-            dueJobs.bind(number, 1)
-            dueJobs.bind(time, 2)
-            dueJobs.bind(limit, 3)
-            let found = try jobs(dueJobs, share)
-            let isCut = found.count >= limit || found.reduce(0, { $0 + $1.body.readableBytes }) >= share
-            if isCut, !found.isEmpty { due.incomplete.insert(lane) }
-            due.jobs += found
+            let bound = WaitingRows.Bound(limit: limit, bytesMax: share)
+            let found = try dueJobs.read(number, time.milliseconds, bound)
+            if found.isCut { due.incomplete.insert(lane) }
+            due.jobs += found.jobs
         }
         if lanes.count > 1 { due.jobs.sort { ($0.readyAt, $0.id) < ($1.readyAt, $1.id) } }
         return due
@@ -117,33 +106,5 @@ final class SQLiteWaiting {
             first = min(first ?? due, due)
         }
         return first
-    }
-
-    // MARK: Rows
-
-    private func jobs(_ statement: Statement, _ bytesMax: Int) throws(SpoolError) -> [WaitingJob] {
-        defer { statement.reset() }
-        var jobs: [WaitingJob] = []
-        var bytes = 0
-        while jobs.isEmpty || bytes < bytesMax, try statement.step() {
-            let job = job(statement)
-            bytes += job.body.readableBytes
-            jobs.append(job)
-        }
-        return jobs
-    }
-
-    private func job(_ row: Statement) -> WaitingJob {
-        let id = JobID(raw: row.integer(0))
-        let due = row.time(8)
-        let fates = row.isNull(9) ? nil : row.bytes(9).map { Fate(rawValue: $0) ?? .open }
-        return WaitingJob(
-            id: id, state: due == nil ? .ready : .scheduled, kind: kinds.index(of: row.integer(1)),
-            priority: UInt8(clamping: row.integer(2)), uid: UInt32(truncatingIfNeeded: row.integer(3)),
-            queue: UInt16(truncatingIfNeeded: row.integer(4)), attempts: Int(row.integer(5)),
-            attemptsMax: Int(row.integer(6)), expiresAt: WallTime(milliseconds: row.integer(7)),
-            readyAt: due ?? id.time,
-            fates: fates, isKeyed: row.integer(10) != 0, body: ByteBuffer(bytes: row.bytes(12)),
-            length: Int(row.integer(11)))
     }
 }

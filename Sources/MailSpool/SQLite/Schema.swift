@@ -9,11 +9,11 @@ import MailJob
 /// (ALTER TABLE, CREATE INDEX; never edit a step that a released maild has run). Numbers of dropped states or columns
 /// are not used again.
 enum Schema {
-    static let version: Int64 = 2
+    static let version: Int64 = 3
     /// "mld1", so that a foreign SQLite file is told from ours.
     static let applicationID: Int64 = 0x6D6C_6431
 
-    static let steps: [String] = [one, two]
+    static let steps: [String] = [one, two, three]
 
     /// `jobs` holds what still needs its body; `finished` only the history of the rest. The usual job enters no index:
     /// it is found by its rising id. Only exceptions are indexed.
@@ -114,8 +114,39 @@ enum Schema {
         DROP TABLE tally_one;
         """
 
+    /// Rows that were found to be damaged. `unreadable`: what stands in `jobs` can be neither read nor changed, and the
+    /// job is held whatever that row says; `ended`: it is only left over.
+    private static let three = """
+        CREATE TABLE damaged (
+          id INTEGER PRIMARY KEY, found_at INTEGER NOT NULL, reason TEXT NOT NULL,
+          unreadable INTEGER NOT NULL CHECK (unreadable IN (0, 1)), ended INTEGER NOT NULL CHECK (ended IN (0, 1))
+        );
+        """
+
     /// Brings the file to `version`, each step in a transaction of its own with the number it leads to.
-    static func migrate(_ database: Database) throws(SpoolError) {
+    static func migrate(_ database: Database, _ progress: SpoolUpgrade.Progress?) throws(SpoolError) {
+        let found = try recognize(database)
+        // Only an empty file takes it as it is: https://sqlite.org/pragma.html#pragma_auto_vacuum
+        if found == 0 { try database.execute("PRAGMA auto_vacuum = INCREMENTAL") }
+        for step in Int(found)..<steps.count {
+            if let progress, found > 0 {
+                database.watch {
+                    progress(step, steps.count); return true
+                }
+            }
+            defer { database.watch(nil) }
+            try database.execute(
+                """
+                BEGIN EXCLUSIVE; \(steps[step])
+                PRAGMA application_id = \(applicationID); PRAGMA user_version = \(step + 1); COMMIT
+                """)
+        }
+        if found > 0, found < version { compact(database, progress) }
+    }
+
+    /// The format of a spool of ours, or of one that is still to be made (0). Throws `corrupt` where the file is
+    /// another's, `tooNew` where it is a later maild's.
+    static func recognize(_ database: Database) throws(SpoolError) -> Int64 {
         let found = try database.integer("PRAGMA user_version") ?? 0
         let owner = try database.integer("PRAGMA application_id") ?? 0
         let tables = try database.integer("SELECT count(*) FROM sqlite_schema") ?? 0
@@ -126,12 +157,23 @@ enum Schema {
             throw .tooNew(
                 message: "\(database.path): has format \(found), this maild knows \(version); install the later maild")
         }
-        for step in Int(found)..<steps.count {
-            try database.execute(
-                """
-                BEGIN EXCLUSIVE; \(steps[step])
-                PRAGMA application_id = \(applicationID); PRAGMA user_version = \(step + 1); COMMIT
-                """)
+        return found
+    }
+
+    /// Larger files stay as they are: making one anew takes its size twice more on disk, and minutes.
+    private static let compactBytesMax: Int64 = 1 << 30
+
+    /// An older file could not shrink, and after an upgrade half of it may be free. Where it cannot be made anew, for
+    /// want of room, all is well without.
+    private static func compact(_ database: Database, _ progress: SpoolUpgrade.Progress?) {
+        let size = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+        guard let bytes = try? database.integer(size), bytes <= compactBytesMax else { return }
+        if let progress {
+            database.watch {
+                progress(steps.count, steps.count); return true
+            }
         }
+        defer { database.watch(nil) }
+        try? database.execute("PRAGMA auto_vacuum = INCREMENTAL; VACUUM")
     }
 }

@@ -54,12 +54,20 @@ package final class EmailKind: JobKind {
         case .failure(let error): return done(.impossible(error.description))
         case nil: return done(.stopping(before))
         }
-        let fates = before?.count == email.recipients.count ? before : nil
+        var fates = before
+        if let before, before.count != email.recipients.count {
+            // Whoever never came to know the recipients wrote down one that is open.
+            guard before.allSatisfy({ $0 == .open }) else {
+                let known = "\(before.count) recipients' fates are known, and it has \(email.recipients.count)"
+                return done(.damaged(before, known))
+            }
+            fates = nil
+        }
         let open = email.recipients.indices.filter { isOpen($0, fates) }
         // From here on there is one copy of it, the one that is sent.
         let message = email.message.bytes
         email.message.bytes = []
-        bench.sign(message, at: job.time) { [self, email] signed in
+        bench.sign(message, at: job.time) { [self, email, fates] signed in
             let finish = { (outcome: Outcome) in done(WorkResult(email, fates, open, outcome)) }
             switch signed {
             case .success(let message): send(email, message, to: open, done: finish)

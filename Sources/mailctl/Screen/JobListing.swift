@@ -65,7 +65,7 @@ struct JobListing {
         ] + (hasApps ? [job["app"]?.string ?? ""] : []) + [
             job["from"]?.string.map(JobPage.path) ?? Self.otherKind(job),
             Self.recipients(job["to"]?.array ?? []),
-            job["last_reply"]?.string ?? "",
+            job["damage"]?.string.map { "damaged: \($0)" } ?? job["last_reply"]?.string ?? "",
         ]
     }
 

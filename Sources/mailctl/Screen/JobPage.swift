@@ -37,6 +37,7 @@ struct JobPage {
             ("Size", job["bytes"]?.int.flatMap { $0 == 0 ? nil : Measure.text(bytes: $0) }),
             ("Priority", job["priority"]?.int.map(String.init)),
             ("Attempts", job["attempts"]?.int.map(String.init)),
+            ("Damaged", job["damage"]?.string.map(Printable.text)),
             ("Last reply", job["last_reply"]?.string.map(Printable.text)),
         ]
         for (name, value) in facts {

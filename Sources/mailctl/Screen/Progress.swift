@@ -29,10 +29,15 @@ struct Progress {
     var pollMilliseconds: Int32 { isShown ? Int32(Self.secondsMin * 1000) : -1 }
 
     mutating func draw(_ tally: Tally) {
+        let seconds = seconds
+        draw(tally.text(seconds: seconds))
+    }
+
+    mutating func draw(_ text: @autoclosure () -> String) {
         guard isShown, clock.monotonic() - lastDrawn >= Self.secondsMin else { return }
         lastDrawn = clock.monotonic()
         isDrawn = true
-        StandardError.write("\r\u{1B}[K\(tally.text(seconds: seconds))")
+        StandardError.write("\r\u{1B}[K\(text())")
     }
 
     /// Makes room for other output.

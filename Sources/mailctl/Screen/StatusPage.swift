@@ -18,6 +18,7 @@ struct StatusPage {
         ] {
             try screen.line(screen.terminal.styled(name + String(repeating: " ", count: 9 - name.count), .bold) + value)
         }
+        try showTrouble(on: &screen)
         try showQueues(on: &screen)
         try showWorkers(on: &screen)
         try showRelays(on: &screen)
@@ -49,6 +50,18 @@ struct StatusPage {
         return "\(count("ready")) ready\(age), \(count("scheduled")) scheduled, \(count("running")) running, "
             + "\(count("held")) held, " + screen.terminal.styled("\(failed) failed", failed > 0 ? .red : nil)
             + "; \(Measure.text(bytes: integer("spool_bytes")))"
+    }
+
+    private func showTrouble(on screen: inout Screen) throws(Failure) {
+        if let reason = status["read_only"]?.string {
+            let free = status["spool_free_bytes"]?.int.map { " (\(Measure.text(bytes: $0)) free)" } ?? ""
+            let text = "no job is taken: \(Printable.text(reason))\(free)"
+            try screen.line(screen.terminal.styled("Disk     ", .bold) + screen.terminal.styled(text, .red))
+        }
+        if integer("damaged") > 0 {
+            let text = "\(integer("damaged")) jobs are damaged on disk and held: mailctl list --state held"
+            try screen.line(screen.terminal.styled("Damage   ", .bold) + screen.terminal.styled(text, .red))
+        }
     }
 
     private var total: String {

@@ -1,0 +1,119 @@
+# maild, the mail-job daemon
+# SPDX-License-Identifier: Apache-2.0
+"""A real file system of 8 MB that fills up: jobs are refused in time, delivery goes on to the last byte, and everything
+comes back by itself."""
+
+import sqlite3
+
+import pytest
+from private_disk import PrivateDisk
+from submission import job
+from waiting import until
+
+BODY = "x" * 40_000
+
+
+@pytest.fixture
+def disk(tmp_path):
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    made = PrivateDisk(directory, megabytes=8)
+    yield made
+    made.close()
+
+
+def start(one, disk):
+    one.notices.forget()
+    one.spawn(disk.command(one.command))
+    one.notices.wait_for("READY=1", alive=one.is_alive)
+
+
+def fill_with_jobs(one):
+    """Submits until maild takes no more; returns the ids, and the refusal."""
+    taken = []
+    with one.submission() as client:
+        while True:
+            answer = client.ask(job(content=BODY, ref=f"{len(taken)}"))
+            if "error" in answer:
+                return taken, answer
+            taken.append(answer["job"])
+            assert len(taken) < 1000, "8 MB hold no 40 MB"
+
+
+def metric(one, name):
+    return float(next(line.split()[1] for line in one.http("/metrics")[2].splitlines() if line.startswith(f"{name} ")))
+
+
+def test_a_disk_that_fills_refuses_jobs_in_time_and_delivers_to_the_last(maild, judge, disk):
+    server = judge()
+    one = maild(relay=server.settings(), spool={"path": f"{disk.inside}/spool.db", "free_bytes_min": 2 << 20})
+    start(one, disk)
+    one.control.call("Pause")
+    taken, refusal = fill_with_jobs(one)
+    assert refusal["error"] == "read_only" and refusal["retryable"] and refusal["retry_after"] > 0
+    assert len(taken) > 20
+    # Before SQLite met the end of the disk, and everybody is told.
+    assert disk.free() > 0 and "SQLite" not in one.log()
+    assert "no job is taken: the disk is nearly full" in one.log()
+    status = one.status()
+    assert status["read_only"] == "the disk is nearly full" and status["spool_free_bytes"] < 2 << 20
+    assert metric(one, "maild_store_writable") == 0 and metric(one, "maild_store_free_bytes") < 2 << 20
+    assert "nearly full" in one.mailctl("status").stdout
+    one.notices.wait_for("STATUS=", "no job is taken: the disk is nearly full")
+    # Now somebody else takes the rest: no byte is left.
+    disk.fill()
+    assert disk.free() == 0
+    one.control.call("Resume")
+    server.wait_for_messages(len(taken), seconds=60)
+    one.wait_for_counts(ready=0, scheduled=0, running=0, failed=0)
+    assert len(server.messages) == len(taken), "a job came twice, or not at all"
+    # It takes jobs again by itself, though nobody asks.
+    disk.empty()
+    until(lambda: "read_only" not in one.status(), "jobs are taken again")
+    assert "jobs are taken again" in one.log()
+    with one.submission() as client:
+        assert "job" in client.ask(job())
+    one.wait_for_counts(ready=0, running=0)
+    assert one.stop() == 0
+    with sqlite3.connect(f"{disk.outside}/spool.db") as spool:
+        assert spool.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert spool.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
+
+
+def test_a_maild_that_dies_on_a_full_disk_starts_on_it_and_delivers(maild, judge, disk):
+    server = judge()
+    one = maild(relay=server.settings(), spool={"path": f"{disk.inside}/spool.db", "free_bytes_min": 2 << 20})
+    start(one, disk)
+    one.control.call("Pause")
+    taken, _ = fill_with_jobs(one)
+    disk.fill()
+    one.kill()
+    disk.fill()
+    start(one, disk)
+    one.control.call("Resume")
+    server.wait_for_messages(len(taken), seconds=60)
+    one.wait_for_counts(ready=0, scheduled=0, running=0, failed=0)
+    with one.submission() as client:
+        assert client.ask(job())["error"] == "read_only"
+    disk.empty()
+    until(lambda: "read_only" not in one.status(), "jobs are taken again")
+
+
+def test_without_the_bound_the_full_disk_itself_refuses_what_does_not_fit(maild, judge, disk):
+    server = judge(hold=True)
+    one = maild(relay=server.settings(), spool={"path": f"{disk.inside}/spool.db", "free_bytes_min": 0})
+    start(one, disk)
+    one.control.call("Pause")
+    taken, refusal = fill_with_jobs(one)
+    assert refusal["error"] == "read_only" and refusal["retry_after"] > 0
+    one.control.call("Resume")
+    server.release()
+    server.wait_for_messages(len(taken), seconds=60)
+    one.wait_for_counts(ready=0, scheduled=0, running=0, failed=0, seconds=60)
+    until(lambda: "read_only" not in one.status(), "jobs are taken again")
+    with one.submission() as client:
+        assert "job" in client.ask(job())
+    one.kill()
+    start(one, disk)
+    one.wait_for_counts(ready=0, scheduled=0, running=0, failed=0)
+    assert {message.message_id for message in server.messages} >= {f"<{id}@client.example>" for id in taken}
