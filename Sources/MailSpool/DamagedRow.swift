@@ -20,6 +20,13 @@ package struct DamagedRow: Equatable, Sendable {
         self.isUnreadable = isUnreadable
     }
 
+    /// The same, to be left where it is.
+    var unreadable: DamagedRow {
+        var row = self
+        row.isUnreadable = true
+        return row
+    }
+
     static func unreadable(_ id: JobID) -> DamagedRow {
         DamagedRow(id: id, reason: "the pages that hold its text are broken", isUnreadable: true)
     }

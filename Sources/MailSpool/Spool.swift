@@ -80,7 +80,7 @@ package final class Spool: Sendable {
         /// Nobody wants anything.
         var isEmpty: Bool {
             chunks.isEmpty && settlements.isEmpty && settings.isEmpty && beats.isEmpty && changes.isEmpty
-                && definitions.isEmpty && keptAnswers.isEmpty && discoveries.isEmpty && !wantsRecount && !close
+                && imports.isEmpty && definitions.isEmpty && keptAnswers.isEmpty && discoveries.isEmpty && !wantsRecount && !close
         }
     }
 
@@ -116,7 +116,9 @@ package final class Spool: Sendable {
         freeBytes = keeping.freeBytes
         requests = Doorbell(Requests())
         questions = Doorbell([])
-        shared = Mutex(Shared(tally: keeping.opened.tally, limits: limits, queues: keeping.opened.queues))
+        var shared = Shared(tally: keeping.opened.tally, limits: limits, queues: keeping.opened.queues)
+        shared.health.damagedJobs = keeping.damagedJobs
+        self.shared = Mutex(shared)
         checks = SpoolChecks(keeping.checker)
         let reading = Handover(try keeping.reading())
         let writer = Handover(

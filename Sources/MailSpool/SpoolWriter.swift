@@ -195,16 +195,24 @@ final class SpoolWriter {
             return false
         }
         if hasEnds { commit([]) }
+        guard unsettled.isEmpty && unset.isEmpty else {
+            // Whatever is tried would have to take the ends along, and there is no room even for these.
+            refuse(chunks)
+            return true
+        }
         let (hopeless, rest) = chunks.reduce(into: ([Chunk](), [Chunk]())) { parts, chunk in
             if let tooBig, chunk.bytes.readableBytes >= tooBig { parts.0.append(chunk) } else { parts.1.append(chunk) }
         }
-        if !hopeless.isEmpty {
-            failed(hopeless, .outOfSpace(message: "there is no room on the disk for so much"))
-            giveBack(hopeless)
-        }
+        refuse(hopeless)
         let middle = (rest.count + 1) / 2
         for half in [Array(rest[..<middle]), Array(rest[middle...])] where !half.isEmpty { commit(half) }
         return true
+    }
+
+    private func refuse(_ chunks: [Chunk]) {
+        guard !chunks.isEmpty else { return }
+        failed(chunks, .outOfSpace(message: "there is no room on the disk for so much"))
+        giveBack(chunks)
     }
 
     /// Not even the ends fit.

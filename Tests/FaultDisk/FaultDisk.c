@@ -28,6 +28,8 @@ typedef struct {
     /// NULL for temporary files: nobody expects to find them again.
     Shadow *shadow;
     sqlite3_file *base;
+    /// Its first sync is one of the directory as well.
+    int is_new;
 } File;
 
 // MARK: What survives
@@ -70,9 +72,7 @@ static int is_dead(FaultDisk *disk) { return disk->cut && disk->count >= disk->c
 static void free_disk(FaultDisk *disk) {
     while (disk->shadows) {
         Shadow *next = disk->shadows->next;
-        shadow_clear(disk->shadows);
-        free(disk->shadows->durable);
-        free(disk->shadows);
+        shadow_free(disk->shadows);
         disk->shadows = next;
     }
     pthread_mutex_destroy(&disk->mutex);
@@ -133,6 +133,9 @@ static int sync_file(sqlite3_file *file, int flags) {
     int code = fault(self->disk, FaultDiskSync);
     if (code == SQLITE_OK) {
         shadow_synced(self->shadow);
+        if (self->is_new)
+            for (Shadow *shadow = self->disk->shadows; shadow; shadow = shadow->next) shadow_named(shadow);
+        self->is_new = 0;
     } else if (!is_dead(self->disk)) {
         for (Pending *pending = self->shadow->first; pending; pending = pending->next) pending->is_lost = 1;
     }
@@ -219,8 +222,10 @@ static const sqlite3_io_methods METHODS = {
 // MARK: The VFS
 
 static void load(Shadow *shadow, sqlite3_file *base) {
+    if (shadow->exists) return;
+    shadow_created(shadow);
     sqlite3_int64 size = 0;
-    if (base->pMethods->xFileSize(base, &size) != SQLITE_OK || size == 0 || shadow->size > 0 || shadow->first) return;
+    if (base->pMethods->xFileSize(base, &size) != SQLITE_OK || size == 0) return;
     shadow_apply(shadow, size, NULL, 0);
     if (base->pMethods->xRead(base, shadow->durable, (int)size, 0) != SQLITE_OK) abort();
     shadow->is_there = 1;
@@ -242,6 +247,8 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
             disk->open_files++;
             self->shadow = name ? find(disk, name) : NULL;
             if (self->shadow) load(self->shadow, self->base);
+            // As SQLite's own VFS has it, which syncs the directory with the first sync of a log it may have made.
+            self->is_new = (flags & SQLITE_OPEN_CREATE) && (flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_WAL));
         } else {
             free(self->base);
         }
@@ -258,14 +265,7 @@ static int delete_file(sqlite3_vfs *vfs, const char *name, int sync_directory) {
     int code = fault(disk, FaultDiskDelete);
     if (code == SQLITE_OK) {
         code = disk->base->xDelete(disk->base, name, 0);
-        Shadow *shadow = find(disk, name);
-        if (sync_directory || !shadow->is_there) {
-            shadow_clear(shadow);
-            shadow->size = 0;
-            shadow->is_there = shadow->is_leaving = 0;
-        } else {
-            shadow->is_leaving = 1;
-        }
+        shadow_deleted(find(disk, name), sync_directory);
     } else {
         code = SQLITE_IOERR_DELETE;
     }

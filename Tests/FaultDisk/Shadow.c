@@ -44,12 +44,62 @@ void shadow_note(Shadow *shadow, int64_t offset, const void *bytes, int length) 
     shadow->last = &pending->next;
 }
 
+static void forget_former(Shadow *shadow) {
+    free(shadow->former);
+    shadow->former = NULL;
+}
+
 void shadow_synced(Shadow *shadow) {
     for (Pending *pending = shadow->first; pending; pending = pending->next)
         if (!pending->is_lost) shadow_apply(shadow, pending->offset, pending->bytes, pending->length);
     shadow_clear(shadow);
     shadow->is_there = 1;
-    shadow->is_leaving = 0;
+    forget_former(shadow);
+}
+
+void shadow_created(Shadow *shadow) {
+    if (shadow->is_leaving) {
+        shadow->former = shadow->durable;
+        shadow->former_size = shadow->size;
+        shadow->durable = NULL;
+    }
+    shadow_clear(shadow);
+    shadow->size = 0;
+    shadow->exists = 1;
+    shadow->is_there = shadow->is_leaving = 0;
+}
+
+void shadow_deleted(Shadow *shadow, int is_synced) {
+    shadow->exists = 0;
+    if (!is_synced && shadow->is_there) {
+        shadow->is_leaving = 1;
+        return;
+    }
+    shadow_clear(shadow);
+    shadow->size = 0;
+    shadow->is_there = shadow->is_leaving = 0;
+    if (is_synced || !shadow->former) return forget_former(shadow);
+    free(shadow->durable);
+    shadow->durable = shadow->former;
+    shadow->size = shadow->former_size;
+    shadow->former = NULL;
+    shadow->is_there = shadow->is_leaving = 1;
+}
+
+void shadow_named(Shadow *shadow) {
+    if (shadow->exists) {
+        shadow->is_there = 1;
+        forget_former(shadow);
+    } else {
+        shadow_deleted(shadow, 1);
+    }
+}
+
+void shadow_free(Shadow *shadow) {
+    shadow_clear(shadow);
+    forget_former(shadow);
+    free(shadow->durable);
+    free(shadow);
 }
 
 static uint64_t roll(uint64_t *state) {
@@ -61,14 +111,13 @@ static uint64_t roll(uint64_t *state) {
 
 static int happens(uint64_t *state, int percent) { return (int)(roll(state) % 100) < percent; }
 
-static int write_out(const Shadow *shadow, const char *directory) {
+static int write_out(const Shadow *shadow, const uint8_t *bytes, int64_t size, const char *directory) {
     char path[2 * NAME_MAX_BYTES];
     const char *slash = strrchr(shadow->path, '/');
     snprintf(path, sizeof path, "%s/%s", directory, slash ? slash + 1 : shadow->path);
     FILE *file = fopen(path, "w");
     if (!file) return errno;
-    size_t written = fwrite(shadow->durable, 1, (size_t)shadow->size, file);
-    int result = written == (size_t)shadow->size ? 0 : EIO;
+    int result = fwrite(bytes, 1, (size_t)size, file) == (size_t)size ? 0 : EIO;
     return fclose(file) ? errno : result;
 }
 
@@ -87,8 +136,10 @@ int shadow_survive(const Shadow *shadow, const char *directory, uint64_t *seed, 
             if (happens(seed, percent)) shadow_apply(&copy, pending->offset + at, pending->bytes + at, part);
         }
     }
-    int has_name = copy.is_there ? !(copy.is_leaving && happens(seed, percent)) : happens(seed, percent);
-    int result = has_name ? write_out(&copy, directory) : 0;
+    int has_name = copy.is_there ? !(copy.is_leaving && happens(seed, percent)) : copy.exists && happens(seed, percent);
+    int result = 0;
+    if (has_name) result = write_out(&copy, copy.durable, copy.size, directory);
+    else if (copy.former && !happens(seed, percent)) result = write_out(&copy, copy.former, copy.former_size, directory);
     free(copy.durable);
     return result;
 }

@@ -25,10 +25,15 @@ typedef struct Shadow {
     char path[NAME_MAX_BYTES];
     uint8_t *durable;
     int64_t size;
+    /// For those who run, whatever is on disk.
+    int exists;
     /// Its name is on disk as well.
     int is_there;
     /// Deleted, and the directory not synced.
     int is_leaving;
+    /// What its name still leads to on disk: an earlier file, deleted since, and the directory not synced. NULL: none.
+    uint8_t *former;
+    int64_t former_size;
     Pending *first, **last;
 } Shadow;
 
@@ -43,6 +48,17 @@ void shadow_note(Shadow *shadow, int64_t offset, const void *bytes, int length);
 
 // All of it is on disk.
 void shadow_synced(Shadow *shadow);
+
+// A file of that name was made.
+void shadow_created(Shadow *shadow);
+
+// It was deleted; `is_synced`: on disk as well.
+void shadow_deleted(Shadow *shadow, int is_synced);
+
+// The directory was synced: what was made and deleted is so on disk.
+void shadow_named(Shadow *shadow);
+
+void shadow_free(Shadow *shadow);
 
 // Writes what a power cut may leave into `directory`: each sector that was not synced with a chance of `percent`.
 // Returns 0 or an errno.

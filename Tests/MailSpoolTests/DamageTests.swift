@@ -110,7 +110,7 @@ struct DamageTests {
         let ids = try await stage.append([Draft](repeating: Draft(), count: 200)).keptIDs
         let due = try await stage.append([Draft](repeating: Draft(due: 1), count: 200)).keptIDs
         for (from, to) in [(ids[0], ids[149]), (due[0], due[149])] {
-            try Self.raw(stage, "UPDATE jobs SET body = x'00' WHERE id BETWEEN \(from.raw) AND \(to.raw)")
+            try Self.raw(stage, "UPDATE jobs SET body = x'0000' WHERE id BETWEEN \(from.raw) AND \(to.raw)")
         }
         let found = try await stage.ready(limit: limit)
         #expect(!found.isEmpty && found.map(\.id) == ids[150...].prefix(found.count).map(\.self))
@@ -128,7 +128,7 @@ struct DamageTests {
         let stage = try Stage(.sqlite)
         let key = IdempotencyKey(name: [1], digest: [2])
         let ids = try await stage.append([Draft(key: key), Draft()]).keptIDs
-        try Self.raw(stage, "UPDATE jobs SET body = x'00' WHERE id = \(ids[0].raw)")
+        try Self.raw(stage, "UPDATE jobs SET body = x'0000' WHERE id = \(ids[0].raw)")
         _ = try await stage.ready()
         await Self.recorded(stage)
         let outcome = try await stage.change(verb, [ids[0]])

@@ -58,7 +58,7 @@ final class FaultRun {
             id, from: job.state, to: state, due: state == .scheduled ? 30 : nil, attempts: 1,
             history: "attempt\n", bytes: job.body.utf8.count, isKeyed: job.key != nil)
         unsettled[id] = end
-        unanswered[id] = .some(state)
+        noteUnanswered(id, state)
         stage.spool.settle([end])
         await turn()
     }
@@ -84,8 +84,13 @@ final class FaultRun {
             _ = model.change(order)
         } catch is SpoolError {
             var tried = model
-            for id in tried.change(order) { unanswered[id] = tried.jobs.first { $0.id == id }?.state }
+            for id in tried.change(order) { noteUnanswered(id, tried.jobs.first { $0.id == id }?.state) }
         }
+    }
+
+    /// The first counts: after it nothing is written any more, unless it is answered after all.
+    private func noteUnanswered(_ id: JobID, _ state: JobState?) {
+        if unanswered[id] == nil { unanswered[id] = .some(state) }
     }
 
     /// The disk is well again: all that ended is on disk now.

@@ -41,6 +41,24 @@ struct FullDiskTests {
         #expect(try await stage.counted() == stage.spool.opened.tally)
     }
 
+    @Test("a job that comes while not even the ends fit is refused, and both go on once there is room")
+    func endsFirst() async throws {
+        let keeping = Kept()
+        let stage = try Stage(.sqlite) { keeping.hold($0) }
+        let ids = try await stage.append([Draft()]).keptIDs
+        await keeping.limit(pages: 1, stage)
+        stage.spool.settle([Settlement(ids[0], to: .delivered, history: String(repeating: "h", count: 100_000))])
+        for count in [1, 3] {
+            stage.spool.append((0..<count).map { _ in stage.chunk([Draft(), Draft()]) })
+            for chunk in await stage.probe.receipts(count) { #expect(chunk.refusals.count == 2) }
+        }
+        #expect(!stage.spool.isWritable)
+        await keeping.limit(pages: 1 << 30, stage)
+        #expect(try await stage.append([Draft()]).keptIDs.count == 1)
+        #expect(await stage.probe.settled(1) == ids)
+        #expect(try await stage.counted() == stage.spool.tally)
+    }
+
     /// The SQLite keeping of a stage, to turn its tap. Used on the writer's thread.
     final class Kept: @unchecked Sendable {
         private var keeping: SQLiteKeeping?

@@ -45,6 +45,20 @@ struct ImportTests {
         #expect(due.id == job.id && due.attempts == 3 && due.fates == job.fates && due.isKeyed)
     }
 
+    @Test("whoever submits besides finds those that came in the same lane", arguments: Shelf.Kind.allCases)
+    func lane(_ kind: Shelf.Kind) async throws {
+        let stage = try Stage(kind)
+        var first = job(1, .ready, due: nil)
+        first.priority = UInt8(Limits.priorityDefault)
+        #expect(try await stage.take([first]) == [.imported])
+        let second = try #require(await stage.append([Draft()], uid: 2000).keptIDs.first)
+        for _ in 0..<2 {
+            #expect(try await stage.ready(uid: 2000).map(\.id) == [first.id, second].sorted())
+            #expect(stage.spool.health.damagedJobs == 0)
+            try stage.reopen()
+        }
+    }
+
     @Test("those set aside stay so, and a held one is released when it was to be sent", arguments: Shelf.Kind.allCases)
     func aside(_ kind: Shelf.Kind) async throws {
         let stage = try Stage(kind)

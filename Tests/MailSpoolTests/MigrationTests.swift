@@ -110,6 +110,7 @@ struct MigrationTests {
         // The first is the opening of the file itself, of which the disk knows nothing before.
         var number = 2
         while true {
+            await Task.yield()
             let disk = FaultyDisk()
             let copy = try Shelf(.sqlite, vfs: disk.name)
             try TemporaryDirectory.write(try #require(TemporaryDirectory.read(shelf.path)), to: copy.path)

@@ -16,11 +16,13 @@ final class LaneNumbers: Sendable {
     /// Under which `settings` keeps it.
     static let setting = "main_uid"
 
-    /// Throws `corrupt` where jobs wait and nobody knows whose the main lane is.
-    convenience init(_ opened: OpenedSpool, path: String) throws(SpoolError) {
+    /// Throws `corrupt` where jobs are in the main lane and nobody knows whose that is.
+    convenience init(_ opened: OpenedSpool, in database: Database) throws(SpoolError) {
         let main = opened.settings[Self.setting].flatMap { UInt32($0) }
-        guard main != nil || opened.tally.jobs == 0 else {
-            throw .corrupt(message: "\(path): the main lane's user is missing")
+        if main == nil, opened.tally.jobs > 0,
+            try database.integer("SELECT 1 FROM jobs WHERE lane = 0 LIMIT 1") != nil
+        {
+            throw .corrupt(message: "\(database.path): the main lane's user is missing")
         }
         self.init(mainUser: main)
     }

@@ -57,6 +57,17 @@ final class SQLiteDamage {
 
     // MARK: Setting aside
 
+    /// What is damaged at a second look as well: since it was found a row may have ended, and a bit that flipped in memory
+    /// is right the next time. Before the transaction, because SQLite writes nothing in one that came upon a broken page.
+    func judged(_ rows: [DamagedRow]) -> [DamagedRow] {
+        rows.compactMap { row in
+            let fault = fault(row.id)
+            if fault == nil { ledger.forget(row.id) }
+            return fault
+        }
+    }
+
+    /// - Parameter rows: as `judged` has them.
     func setAside(_ rows: [DamagedRow], at time: WallTime, _ tally: Tally) throws(SpoolError) -> SetAside {
         var outcome = SetAside(tally: tally)
         for row in rows { try setAside(row, at: time, &outcome) }
@@ -65,9 +76,8 @@ final class SQLiteDamage {
 
     private func setAside(_ row: DamagedRow, at time: WallTime, _ outcome: inout SetAside) throws(SpoolError) {
         guard try !isOnRecord(row.id) else { return }
-        // Since it was found it may have ended; and a bit that flipped in memory is right at a second look.
-        guard let found = try found(row.id), let fault = fault(row.id) else { return forgetting.append(row.id) }
-        var row = fault
+        guard let found = try found(row.id) else { return forgetting.append(row.id) }
+        var row = row
         if !row.isUnreadable, try !held(row, at: time) { row.isUnreadable = true }
         try record(row, at: time)
         // What it was counted for may have been changed as well: the next start counts all anew.

@@ -51,7 +51,7 @@ package final class SQLiteKeeping: Keeping {
         self.kinds = try KindNumbers(kinds, in: database)
         counts = try SQLiteCounts(database, kinds: self.kinds)
         opened = try Self.find(in: database, counts)
-        lanes = try LaneNumbers(opened, path: path)
+        lanes = try LaneNumbers(opened, in: database)
         isMainKept = lanes.main != nil
         reserve = Reserve(path: path + Self.reserveSuffix)
         let ledger = DamageLedger()
@@ -125,7 +125,7 @@ package final class SQLiteKeeping: Keeping {
 
     @discardableResult
     package func commit(_ batch: Batch) throws(SpoolError) -> Tally {
-        if !isMainKept { chooseMain(batch) }
+        chooseMain(batch.chunks.first { !$0.submissions.isEmpty }?.uid)
         let ids = batch.settlements.map(\.id)
         let tally = try roundDamage(ids) { (damaged: [DamagedRow]) throws(SpoolError) in
             try transaction { () throws(SpoolError) in
@@ -150,19 +150,25 @@ package final class SQLiteKeeping: Keeping {
             let damaged = ids.compactMap { damage.standing($0) == nil ? damage.fault($0) : nil }
             guard !damaged.isEmpty else { throw error }
             database.forgiveCorruption()
-            return try body(damaged.map { DamagedRow(id: $0.id, reason: $0.reason, isUnreadable: true) })
+            return try body(damaged.map(\.unreadable))
         }
     }
 
-    /// Whoever submits the first job of the usual kind is who most of them will come from.
-    private func chooseMain(_ batch: Batch) {
-        guard lanes.main == nil, let first = batch.chunks.first(where: { !$0.submissions.isEmpty }) else { return }
-        lanes.setMain(first.uid)
+    /// Whoever submits the first job is who most of them will come from. Before that job is numbered: a lane's number
+    /// stays what it is in every row.
+    private func chooseMain(_ uid: UInt32?) {
+        guard !isMainKept, lanes.main == nil, let uid else { return }
+        lanes.setMain(uid)
+    }
+
+    private func keepMain() throws(SpoolError) {
+        guard !isMainKept, let main = lanes.main else { return }
+        try set(LaneNumbers.setting, String(main.uid))
     }
 
     private func write(_ batch: Batch) throws(SpoolError) -> Tally {
         var tally = batch.tally
-        if !isMainKept, let main = lanes.main { try set(LaneNumbers.setting, String(main.uid)) }
+        try keepMain()
         for chunk in batch.chunks { try appends.append(chunk) }
         for settlement in batch.settlements {
             switch try settlements.settle(settlement) {
@@ -206,11 +212,15 @@ package final class SQLiteKeeping: Keeping {
     package func take(
         _ jobs: [ImportedJob], tally: Tally, limits: SpoolLimits, lastID: JobID
     ) throws(SpoolError) -> ImportOutcome {
-        try transaction { () throws(SpoolError) in
+        chooseMain(jobs.first?.group.uid)
+        let outcome = try transaction { () throws(SpoolError) in
+            try keepMain()
             let outcome = try imports.take(jobs, tally, limits)
             try counts.write(outcome.tally, touched: Set(outcome.changed.map(\.group)), lastID: lastID)
             return outcome
         }
+        isMainKept = isMainKept || lanes.main != nil
+        return outcome
     }
 
     package func define(queues: [String]) throws(SpoolError) -> [String: UInt16] {
@@ -244,6 +254,18 @@ package final class SQLiteKeeping: Keeping {
     // MARK: Damage
 
     package func setAside(_ rows: [DamagedRow], at time: WallTime, tally: Tally) throws(SpoolError) -> SetAside {
+        let judged = damage.judged(rows)
+        do throws(SpoolError) {
+            return try record(judged, at: time, tally)
+        } catch {
+            guard case .corrupt = error, judged.contains(where: { !$0.isUnreadable }) else { throw error }
+            database.forgiveCorruption()
+            // One of them can be read and not be written, and nobody knows which.
+            return try record(judged.map(\.unreadable), at: time, tally)
+        }
+    }
+
+    private func record(_ rows: [DamagedRow], at time: WallTime, _ tally: Tally) throws(SpoolError) -> SetAside {
         try transaction { () throws(SpoolError) in
             let outcome = try damage.setAside(rows, at: time, tally)
             try counts.write(outcome.tally, touched: Set(outcome.changed.map(\.group)))
