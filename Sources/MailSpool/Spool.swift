@@ -80,7 +80,8 @@ package final class Spool: Sendable {
         /// Nobody wants anything.
         var isEmpty: Bool {
             chunks.isEmpty && settlements.isEmpty && settings.isEmpty && beats.isEmpty && changes.isEmpty
-                && imports.isEmpty && definitions.isEmpty && keptAnswers.isEmpty && discoveries.isEmpty && !wantsRecount && !close
+                && imports.isEmpty && definitions.isEmpty && keptAnswers.isEmpty && discoveries.isEmpty && !wantsRecount
+                && !close
         }
     }
 

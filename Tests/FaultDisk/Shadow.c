@@ -138,8 +138,10 @@ int shadow_survive(const Shadow *shadow, const char *directory, uint64_t *seed, 
     }
     int has_name = copy.is_there ? !(copy.is_leaving && happens(seed, percent)) : copy.exists && happens(seed, percent);
     int result = 0;
-    if (has_name) result = write_out(&copy, copy.durable, copy.size, directory);
-    else if (copy.former && !happens(seed, percent)) result = write_out(&copy, copy.former, copy.former_size, directory);
+    if (has_name)
+        result = write_out(&copy, copy.durable, copy.size, directory);
+    else if (copy.former && !happens(seed, percent))
+        result = write_out(&copy, copy.former, copy.former_size, directory);
     free(copy.durable);
     return result;
 }

@@ -50,19 +50,23 @@ final class SQLiteCounts {
     }
 
     /// What the tally should be, from every row: a second or two for a million jobs. Damaged rows that nobody can write
-    /// are held all the same, and those that are left over are not counted. Materialized, or SQLite would sort the bodies
-    /// themselves, and come upon broken pages: https://sqlite.org/lang_with.html#materialization_hints
+    /// are held all the same, and those that are left over are not counted.
+    ///
+    /// Materialized, or SQLite would sort the bodies themselves, and come upon broken pages:
+    /// https://sqlite.org/lang_with.html#materialization_hints
     static func recount(_ database: Database) throws(SpoolError) {
         try database.execute(
             """
             BEGIN IMMEDIATE;
             DELETE FROM counts;
             WITH rows AS MATERIALIZED (
-              SELECT queue, uid, kind, length(body) AS bytes, CASE WHEN damaged.id IS NULL THEN state ELSE 2 END AS stands
+              SELECT queue, uid, kind, length(body) AS bytes,
+              CASE WHEN damaged.id IS NULL THEN state ELSE 2 END AS stands
               FROM jobs LEFT JOIN damaged ON damaged.id = jobs.id WHERE coalesce(damaged.ended, 0) = 0
             )
-            INSERT INTO counts SELECT queue, uid, kind, sum(stands = 0), sum(stands = 1), sum(stands = 2), sum(stands = 3),
-              sum(bytes) FROM rows GROUP BY queue, uid, kind;
+            INSERT INTO counts
+              SELECT queue, uid, kind, sum(stands = 0), sum(stands = 1), sum(stands = 2), sum(stands = 3), sum(bytes)
+              FROM rows GROUP BY queue, uid, kind;
             INSERT OR IGNORE INTO tally VALUES (1, 0, 0);
             UPDATE tally SET finished = (SELECT count(*) FROM finished), last_id = max(
               last_id, (SELECT coalesce(max(id), 0) FROM jobs), (SELECT coalesce(max(id), 0) FROM finished));

@@ -57,8 +57,9 @@ final class SQLiteDamage {
 
     // MARK: Setting aside
 
-    /// What is damaged at a second look as well: since it was found a row may have ended, and a bit that flipped in memory
-    /// is right the next time. Before the transaction, because SQLite writes nothing in one that came upon a broken page.
+    /// What is damaged at a second look as well: since it was found a row may have ended, and a bit that flipped in
+    /// memory is right the next time. Before the transaction, because SQLite writes nothing in one that came upon a
+    /// broken page.
     func judged(_ rows: [DamagedRow]) -> [DamagedRow] {
         rows.compactMap { row in
             let fault = fault(row.id)
