@@ -242,6 +242,7 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     private func forgetFiles() {
+        filling?.abandon()
         filling = nil
         behind = nil
         files = PassedFiles()

@@ -5,6 +5,7 @@ import Glibc
 import MailJob
 import MailWire
 import NIOCore
+import Synchronization
 
 /// A line some of whose attachments came as descriptors: made into one that has them as base64, like any other.
 ///
@@ -20,6 +21,10 @@ final class FileLine: @unchecked Sendable {
     private let ref: [UInt8]?
     private var files: [PassedDescriptor]
 
+    /// Who has it: nobody who reads it yet, the thread that does, or nobody any more.
+    private static let (waits, isRead, isAbandoned) = (0, 1, 2)
+    private let stage = Atomic<Int>(waits)
+
     /// - Parameter files: at least as many as the places name.
     init(_ bytes: ByteBuffer, _ found: DescriptorPlaces, _ files: [PassedDescriptor]) {
         self.bytes = bytes
@@ -28,8 +33,21 @@ final class FileLine: @unchecked Sendable {
         ref = found.ref
     }
 
+    /// Nobody wants it any more: what it holds is let go of, unless a thread has begun with it. For that may wait for
+    /// another file of the user, and for ever.
+    func abandon() {
+        guard pass(to: Self.isAbandoned) else { return }
+        files = []
+        share = nil
+    }
+
+    private func pass(to next: Int) -> Bool {
+        stage.compareExchange(expected: Self.waits, desired: next, ordering: .acquiringAndReleasing).exchanged
+    }
+
     /// Blocks.
     func fill(bytesMax: Int) {
+        guard pass(to: Self.isRead) else { return }
         do throws(WireError) {
             let sizes = try sizes(bytesMax: bytesMax)
             let holes = makeRoom(sizes)
@@ -136,8 +154,9 @@ final class FileLine: @unchecked Sendable {
                     let code = Self.read(number, from: begin, part)
                     guard code == 0 else { return code }
                     let place = begin / 3 * 4
-                    let digits = text[place..<place + Base64Text.length(of: part.count)]
-                    Base64Text.encode(UnsafeRawBufferPointer(part), into: UnsafeMutableRawBufferPointer(rebasing: digits))
+                    let digits = UnsafeMutableRawBufferPointer(
+                        rebasing: text[place..<place + Base64Text.length(of: part.count)])
+                    Base64Text.encode(UnsafeRawBufferPointer(part), into: digits)
                 }
                 return 0
             }

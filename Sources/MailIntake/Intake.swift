@@ -167,7 +167,11 @@ package final class Intake: @unchecked Sendable {
     func own(_ rights: SocketView.Rights, of client: Conversation) -> PassedFiles.Batch {
         var batch = PassedFiles.Batch(isCut: rights.isCut)
         for number in rights.numbers {
-            if let file = fileThreads.own(number, of: client.uid) { batch.files.append(file) } else { batch.isCut = true }
+            if let file = fileThreads.own(number, of: client.uid) {
+                batch.files.append(file)
+            } else {
+                batch.isCut = true
+            }
         }
         return batch
     }

@@ -21,7 +21,8 @@ struct ForgottenFilesTests {
         "they are closed with the line that they came with",
         arguments: [
             job(1, attaching: []), "nonsense\n", "\n", " \r\n", "[]\n", #"{"type":"none"}"# + "\n",
-            job(1, attaching: [#""fd":7"#]), job(1, attaching: [#""fd":0"#]), String(repeating: "x", count: 2000) + "\n",
+            job(1, attaching: [#""fd":7"#]), job(1, attaching: [#""fd":0"#]),
+            String(repeating: "x", count: 2000) + "\n",
         ])
     func unnamed(text: String) async throws {
         let door = try await Door { $0.lineBytesMax = 1000 }
@@ -91,7 +92,12 @@ struct ForgottenFilesTests {
 
     @Test("a file that cannot be read in the line's time costs its connection, and nobody else")
     func timeout() async throws {
-        let door = try await Door { $0.lineSecondsMax = 0.2 }
+        // Room for one large line at a time.
+        let door = try await Door {
+            $0.lineSecondsMax = 0.2
+            $0.lineBytesMax = 1 << 20
+            $0.readingBytesMax = 1 << 20
+        }
         let isFree = await hold(door)
         let client = try door.client()
         client.write(job(1, attaching: [#""fd":0"#]), passing: [PassedFile([1])])
@@ -100,6 +106,9 @@ struct ForgottenFilesTests {
         other.write(job(3, attaching: []))
         #expect(other.answer()?["ref"]?.string == "3")
         #expect(client.answers().map { $0["error"]?.string } == ["timeout"])
+        // The thread is still held, but what waited for it holds nothing.
+        other.write(job(4, attaching: [], content: String(repeating: "c", count: 200_000)))
+        #expect(other.answer()?["ref"]?.string == "4")
         isFree.change { $0 = true }
     }
 

@@ -36,7 +36,8 @@ struct PassedFilesTests {
         let (first, second) = (bytes(100), bytes(50_000, seed: 1))
         let files = [PassedFile(first), PassedFile(second)]
         let places = [#""fd" : 1 , "cid":"x""#, data([1]), #""fd":0"#, #""fd":  1"#]
-        let filled = [#""data" : "\#(Base64Text.encode(second))" , "cid":"x""#, data([1]), data(first)]
+        let filled =
+            [#""data" : "\#(Base64Text.encode(second))" , "cid":"x""#, data([1]), data(first)]
             + [#""data":  "\#(Base64Text.encode(second))""#]
         client.write(job(1, attaching: places), passing: files)
         #expect(try await door.line(of: client.answer()) == String(job(1, attaching: filled).dropLast()))
@@ -77,7 +78,7 @@ struct PassedFilesTests {
             (#""fd":"0""#, "invalid_job", "attachments[1].fd: \(notANumber) \"0\""),
             (#""fd":0,"data":"QQ==""#, "invalid_job", "attachments[1].fd: excludes data"),
             (#""\u0066d":0"#, "invalid_job", "attachments[1].fd: no descriptor 0 came with the line"),
-            (#""fd":0,"size":1"#, "invalid_job", "attachments[1].\"size\": unknown field"),
+            (#""fd":0,"size":1"#, "invalid_job", "attachments[1].size: unknown field"),
         ])
     func wrongPlaces(attachment: String, error: String, message: String) async throws {
         let door = try await Door()

@@ -8,7 +8,6 @@ import hashlib
 import os
 import socket
 import threading
-import time
 from email import message_from_bytes, policy
 
 import pytest
@@ -22,7 +21,9 @@ BUDGET = 256 << 20
 MANY = 50
 LONG = 240.0
 """Seconds: nearly two gigabytes go through three processes and to disk, on a machine that does other things too."""
-PROMPTLY = 5.0
+AHEAD = 20
+"""Large ones that a small job may have to wait for: what the budget has let in (6), what is being written, and what was
+written when it came. Not a time, for on a slow disk each of them takes a second."""
 
 
 def send_all(maild, text, count, descriptors=()):
@@ -72,10 +73,10 @@ def test_fifty_at_once_stay_under_twice_the_budget_and_a_small_job_goes_meanwhil
             one.control.call("Pause")
         answers, threads = send_all(one, shape[0], MANY, shape[1])
         until(lambda: len(answers) > 2, "the first are answered", LONG)
-        began = time.monotonic()
+        before = len(answers)
         with one.submission() as client:
             assert "job" in client.ask(job())
-        assert time.monotonic() - began < PROMPTLY
+        assert len(answers) - before <= AHEAD, f"{before} were answered when it was sent, {len(answers)} before it"
         for thread in threads:
             thread.join()
         assert len(answers) == MANY and all("job" in answer for answer in answers)
