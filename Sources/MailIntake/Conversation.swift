@@ -20,6 +20,14 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     /// As of the last reload.
     var standing: Standing
     private var cutter: LineCutter
+    private let lookAhead: LookAhead?
+    /// Bytes of the connection so far; the last `cutter.heldBytes` of them are no whole line yet, or not taken.
+    private var received = 0
+    private var files = PassedFiles()
+    /// Its files are read, or it waits for a share of the budget; nothing behind it is judged before.
+    private var filling: FileLine?
+    /// What was read together with it, behind it.
+    private var behind: CutLines?
     private var context: ChannelHandlerContext?
 
     private var unansweredLines = 0
@@ -41,8 +49,10 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     private var hasSpoken = false
     private var hasLineTimer = false
 
-    init(_ intake: Intake, _ peer: PeerCredential, _ standing: Standing) {
+    /// - Parameter lookAhead: nil where no descriptors can come, as in a socket that is none of Unix's.
+    init(_ intake: Intake, _ peer: PeerCredential, _ standing: Standing, _ lookAhead: LookAhead?) {
         self.intake = intake
+        self.lookAhead = lookAhead
         self.peer = peer
         self.standing = standing
         cutter = LineCutter(bytesMax: intake.settings.lineBytesMax)
@@ -52,6 +62,7 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
 
     func channelInactive(context: ChannelHandlerContext) {
         self.context = nil
+        forgetFiles()
         leaveBudget()
         for job in pending.jobs { intake.forget(job, self) }
         pending = PendingAnswers()
@@ -76,7 +87,7 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
         if isLingering { return false }
         let settings = intake.settings
         return unansweredLines >= settings.unansweredLinesMax || unansweredBytes >= settings.unansweredBytesMax
-            || waitsForShare || isEnding || context?.channel.isWritable == false
+            || waitsForShare || filling != nil || isEnding || context?.channel.isWritable == false
     }
 
     private func readOn() {
@@ -86,8 +97,13 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let bytes = unwrapInboundIn(data)
+        // Taken even where nobody wants them, for then they are closed.
+        let passed = lookAhead.map { intake.own($0.take(read: bytes.readableBytes), of: self) }
         guard !isEnding else { return }
-        cutter.append(unwrapInboundIn(data))
+        received += bytes.readableBytes
+        cutter.append(bytes)
+        if let passed, !passed.isEmpty { files.append(passed, at: received - 1) }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -95,41 +111,60 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     private func takeLines() {
-        if let (bytes, pieces) = cutter.take() { judge(bytes, pieces) }
+        guard filling == nil else { return }
+        let base = received - cutter.heldBytes
+        if let (bytes, pieces) = cutter.take() { judge(CutLines(bytes, pieces, from: base)) }
+        guard filling == nil else { return }
+        files.forget(before: received - cutter.heldBytes)
         // What a long line without a job has left, such as one of blanks.
         if cutter.heldBytes <= Limits.smallLineBytesMax { giveBackShare() }
         if cutter.heldBytes > Limits.smallLineBytesMax, share == 0 { askForShare() }
         if cutter.isMidLine { watchLine() }
     }
 
-    private func judge(_ bytes: ByteBuffer, _ pieces: [LineCutter.Piece]) {
+    private func judge(_ cut: CutLines) {
         var lines = CheckedLines()
-        bytes.withUnsafeReadableBytes { all in
-            for piece in pieces {
-                switch piece {
-                case .tooLong: lines.refuse(intake.tooLong)
-                case .line(let range):
-                    let line = UnsafeRawBufferPointer(rebasing: all[range])
-                    if !CheckedLines.isBlank(line.prefixIfBlank) {
-                        intake.check(line, at: range.lowerBound, of: self, &lines)
-                    }
+        for (index, piece) in zip(cut.pieces.indices, cut.pieces) {
+            guard case .line(let range) = piece else {
+                lines.refuse(intake.tooLong)
+                continue
+            }
+            do throws(WireError) {
+                if !files.isEmpty, let line = try lineWithFiles(range, of: cut) {
+                    submit(cut.before(range), lines)
+                    behind = cut.behind(index)
+                    return fill(line)
                 }
+                check(range, of: cut.bytes, &lines)
+            } catch {
+                lines.refuse(error)
             }
         }
-        submit(bytes, lines)
+        submit(cut.bytes, lines)
     }
 
-    private func submit(_ bytes: ByteBuffer, _ lines: CheckedLines) {
+    private func check(_ range: Range<Int>, of bytes: ByteBuffer, _ lines: inout CheckedLines) {
+        bytes.withUnsafeReadableBytes { all in
+            let line = UnsafeRawBufferPointer(rebasing: all[range])
+            if !CheckedLines.isBlank(line) { intake.check(line, at: range.lowerBound, of: self, &lines) }
+        }
+    }
+
+    /// - Parameter held: of the reading budget; nil where it is the connection's, if it has any.
+    private func submit(_ bytes: ByteBuffer, _ lines: CheckedLines, _ held: ReadingShare? = nil) {
         guard !lines.isEmpty else { return }
-        let given = cutter.heldBytes > Limits.smallLineBytesMax ? 0 : share
-        share -= given
-        let share = given > 0 ? ReadingShare(given, of: intake) : nil
+        let share = held ?? (cutter.heldBytes > Limits.smallLineBytesMax ? nil : handOverShare())
         let sheet = AnswerSheet(self, lines, byteCount: bytes.readableBytes, share: share)
         unansweredLines += sheet.lineCount
         unansweredBytes += sheet.byteCount
         chunksOut += 1
         intake.expect(sheet.waits.count)
         intake.submit(bytes, lines.submissions, sheet)
+    }
+
+    private func handOverShare() -> ReadingShare? {
+        defer { share = 0 }
+        return share > 0 ? ReadingShare(share, of: intake) : nil
     }
 
     private func askForShare() {
@@ -142,6 +177,7 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     func shareIsFree() {
         guard waitsForShare, context != nil else { return }
         askForShare()
+        readFiles()
         readOn()
     }
 
@@ -154,6 +190,62 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
         waitsForShare = false
         intake.leaveBudget(self, holding: share)
         share = 0
+    }
+
+    // MARK: Lines with files
+
+    /// nil where the line is to be judged as it is: it names no descriptor of those that came with it.
+    private func lineWithFiles(_ range: Range<Int>, of cut: CutLines) throws(WireError) -> FileLine? {
+        let batch = files.take(cut.base + range.lowerBound...cut.base + range.upperBound)
+        return batch.isEmpty ? nil : try intake.line(cut.line(range), with: batch)
+    }
+
+    private func fill(_ line: FileLine) {
+        filling = line
+        // However small the files are: how large they are is not known yet.
+        if share == 0 { askForShare() }
+        // Nobody else holds the line's bytes then, and it can grow in its place.
+        intake.loop.execute { [self] in readFiles() }
+    }
+
+    /// Once there is a share.
+    private func readFiles() {
+        guard let line = filling, line.share == nil, let share = handOverShare(), let context else { return }
+        line.share = share
+        let pause = TimeAmount.milliseconds(Int64(intake.settings.lineSecondsMax * 1000))
+        context.eventLoop.assumeIsolated().scheduleTask(in: pause) { [weak self, weak line] in
+            // A disk that does not answer.
+            if let self, let line, filling === line { intake.timedOut(self) }
+        }
+        intake.read(line, of: self)
+    }
+
+    /// The line has its files, or never will.
+    func filled(_ line: FileLine) {
+        // Nobody waits for it any more, or it is another's turn.
+        guard filling === line else { return }
+        filling = nil
+        var lines = CheckedLines()
+        if let error = line.error {
+            lines.refuse(error)
+        } else {
+            check(0..<line.bytes.readableBytes, of: line.bytes, &lines)
+        }
+        submit(line.bytes, lines, line.share)
+        if let cut = behind {
+            behind = nil
+            judge(cut)
+        }
+        if !isEnding { takeLines() }
+        if inputEnded, !isEnding { endInput() }
+        readOn()
+    }
+
+    private func forgetFiles() {
+        filling?.abandon()
+        filling = nil
+        behind = nil
+        files = PassedFiles()
     }
 
     // MARK: Answering
@@ -217,8 +309,17 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
             return context.fireUserInboundEventTriggered(event)
         }
         if hasSpoken { return context.close(promise: nil) }
-        if !isEnding, let (bytes, pieces) = cutter.takeLast() { judge(bytes, pieces) }
         inputEnded = true
+        endInput()
+    }
+
+    private func endInput() {
+        guard filling == nil else { return }
+        let base = received - cutter.heldBytes
+        if !isEnding, let (bytes, pieces) = cutter.takeLast() {
+            judge(CutLines(bytes, pieces, from: base))
+            guard filling == nil else { return }
+        }
         isEnding = true
         leaveBudget()
         endIfAnswered()
@@ -233,8 +334,10 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
     func end(with error: WireError?) {
         guard !isEnding else { return }
         isEnding = true
+        let error = error ?? (filling == nil ? nil : Intake.draining)
         // The line that was begun will never be whole.
         cutter = LineCutter(bytesMax: intake.settings.lineBytesMax)
+        forgetFiles()
         leaveBudget()
         if let error {
             var lines = CheckedLines()
@@ -286,12 +389,5 @@ final class Conversation: ChannelDuplexHandler, @unchecked Sendable {
         let isOurs = (wasHeldBack || isHeldBack) && (share == 0 || context.channel.isWritable)
         if serial != cutter.serial || isOurs { return watchLine() }
         intake.timedOut(self)
-    }
-}
-
-extension UnsafeRawBufferPointer {
-    /// A line that may be blank: one that does not begin with a brace. Saves a look at every byte of the usual line.
-    fileprivate var prefixIfBlank: UnsafeRawBufferPointer {
-        first == UInt8(ascii: "{") ? UnsafeRawBufferPointer(rebasing: self[..<1]) : self
     }
 }

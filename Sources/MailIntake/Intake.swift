@@ -36,12 +36,16 @@ package final class Intake: @unchecked Sendable {
     private var servers: [any Channel] = []
     private var gates: [AcceptGate] = []
     private let connectionCount = Atomic<Int>(0)
+    private let view = SocketView()
+    /// Where clients' files are read.
+    package let fileThreads: FileThreads
     private var whenEmpty: (() -> Void)?
 
     package init(
         on loop: any EventLoop, spool: Spool, schemas: [any JobSchema], settings: IntakeSettings, outcomes: Outcomes,
-        clock: any Clock, events: Events
+        clock: any Clock, events: Events, fileThreads: FileThreads = FileThreads()
     ) {
+        self.fileThreads = fileThreads
         self.outcomes = outcomes
         self.loop = loop
         self.spool = spool
@@ -87,10 +91,8 @@ package final class Intake: @unchecked Sendable {
             .serverChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(.autoRead, value: true)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.maxMessagesPerRead, value: 4)
-            .childChannelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 4096, maximum: 65536)
-            )
+            // So that `LookAhead` is asked before each read.
+            .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture { try welcome(channel) }
             }
@@ -103,7 +105,7 @@ package final class Intake: @unchecked Sendable {
 
     private func welcome(_ channel: any Channel) throws {
         let peer = PeerCredential.of(channel, allGroups: apps.haveGroups)
-        let conversation = Conversation(self, peer, standing(of: peer))
+        let conversation = Conversation(self, peer, standing(of: peer), try LookAhead.install(in: channel, view))
         try channel.pipeline.syncOperations.addHandler(conversation)
         conversations[ObjectIdentifier(conversation)] = conversation
         connectionCount.store(conversations.count, ordering: .relaxed)
@@ -157,6 +159,42 @@ package final class Intake: @unchecked Sendable {
             line, at: offset, now: clock.now(), expirySeconds: settings.expirySeconds, limits: client.standing.limits,
             mayWait: outcomes.hasRoom, by: &reader)
         if rate != nil, lines.submissions.count > before { rates.take(of: client.uid) }
+    }
+
+    // MARK: Files
+
+    /// What came with a read is this conversation's from now on.
+    func own(_ rights: SocketView.Rights, of client: Conversation) -> PassedFiles.Batch {
+        var batch = PassedFiles.Batch(isCut: rights.isCut)
+        for number in rights.numbers {
+            if let file = fileThreads.own(number, of: client.uid) {
+                batch.files.append(file)
+            } else {
+                batch.isCut = true
+            }
+        }
+        return batch
+    }
+
+    /// nil where the line names none of its descriptors.
+    func line(_ bytes: ByteBuffer, with batch: PassedFiles.Batch) throws(WireError) -> FileLine? {
+        let found = try bytes.withUnsafeReadableBytes { line in
+            Result { () throws(WireError) in try reader.descriptors(in: line) }
+        }.get()
+        guard !found.places.isEmpty else { return nil }
+        if let missing = found.places.first(where: { $0.number >= batch.files.count }) {
+            throw missing.missing(isCut: batch.isCut, ref: found.ref)
+        }
+        return FileLine(bytes, found, batch.files)
+    }
+
+    /// Calls `filled` on the loop.
+    func read(_ line: FileLine, of client: Conversation) {
+        let bytesMax = settings.lineBytesMax
+        fileThreads.run(for: client.uid) { [loop] in
+            line.fill(bytesMax: bytesMax)
+            loop.execute { client.filled(line) }
+        }
     }
 
     // MARK: Outcomes
@@ -249,7 +287,7 @@ package final class Intake: @unchecked Sendable {
 
     // MARK: Drain
 
-    private static let draining = WireError(.draining, "maild is stopping; connect again", retryAfter: 1)
+    static let draining = WireError(.draining, "maild is stopping; connect again", retryAfter: 1)
     private static let closed = WireError(
         .draining, "an operator lets the queue run empty; try again later", retryAfter: 10)
     /// Lines that are on their way when the drain begins are answered; whoever writes later is cut off.

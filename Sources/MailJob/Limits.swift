@@ -25,6 +25,13 @@ package enum Limits {
     /// A line must be whole after so long: a stalled writer holds memory that others wait for.
     package static let lineSecondsMax = 60
 
+    /// Descriptors that clients have passed and that are not closed yet: an eighth of what the unit allows a process …
+    package static let descriptorsMax = 2048
+    /// … and of one user, as many as two messages bring (SCM_MAX_FD, 253 each).
+    package static let descriptorsPerUserMax = 512
+    /// Clients' files that are read at a time, one for each user: a file is in the page cache or on a local disk.
+    package static let fileThreadsMax = 4
+
     // MARK: A job
 
     /// Nested deeper, it is no job of ours; keeps the parser's stack small.

@@ -74,6 +74,30 @@ package enum Base64Text {
         return String(decoding: text, as: UTF8.self)
     }
 
+    /// Of so many bytes.
+    package static func length(of count: Int) -> Int { (count + 2) / 3 * 4 }
+
+    /// `text` has exactly the room for it. Only the last of several pieces may have a length that is no multiple of 3.
+    package static func encode(_ data: UnsafeRawBufferPointer, into text: UnsafeMutableRawBufferPointer) {
+        precondition(text.count == length(of: data.count))
+        let digits = UnsafeBufferPointer(start: alphabet.utf8Start, count: 64)
+        let whole = data.count / 3
+        for group in 0..<whole {
+            let bits = UInt32(data[3 * group]) << 16 | UInt32(data[3 * group + 1]) << 8 | UInt32(data[3 * group + 2])
+            let four =
+                UInt32(digits[Int(bits >> 18)]) | UInt32(digits[Int(bits >> 12 & 63)]) << 8
+                | UInt32(digits[Int(bits >> 6 & 63)]) << 16 | UInt32(digits[Int(bits & 63)]) << 24
+            text.storeBytes(of: four.littleEndian, toByteOffset: 4 * group, as: UInt32.self)
+        }
+        let rest = data.count - 3 * whole
+        guard rest > 0 else { return }
+        let bits = UInt32(data[3 * whole]) << 16 | (rest == 2 ? UInt32(data[3 * whole + 1]) << 8 : 0)
+        text[4 * whole] = digits[Int(bits >> 18)]
+        text[4 * whole + 1] = digits[Int(bits >> 12 & 63)]
+        text[4 * whole + 2] = rest == 2 ? digits[Int(bits >> 6 & 63)] : equals
+        text[4 * whole + 3] = equals
+    }
+
     private static func padding(of text: UnsafeRawBufferPointer) -> Int {
         guard text.count >= 4, text[text.count - 1] == equals else { return 0 }
         return text[text.count - 2] == equals ? 2 : 1

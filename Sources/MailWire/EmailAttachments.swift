@@ -28,6 +28,8 @@ enum EmailAttachments {
             } else if member.hasKey("data", in: line) {
                 hasData = true
                 try checkData(member, "\(place).data", in: line)
+            } else if member.hasKey("fd", in: line) {
+                throw try DescriptorPlace(member, "\(place).fd", in: line).missing()
             } else if member.hasKey("content_type", in: line) {
                 try checkContentType(member, "\(place).content_type", in: line)
             } else if member.hasKey("cid", in: line) {
@@ -38,6 +40,30 @@ enum EmailAttachments {
         }
         if !hasName { throw .invalid("\(place).name", "missing", in: line) }
         if !hasData { throw .invalid("\(place).data", "missing", in: line) }
+    }
+
+    /// A line that has something else in the place of attachments has none.
+    static func descriptors(
+        _ member: JSONMember, in line: UnsafeRawBufferPointer
+    ) throws(WireError) -> [DescriptorPlace] {
+        guard member.kind == .array else { return [] }
+        var places: [DescriptorPlace] = []
+        for (index, element) in member.elements(in: line).enumerated() {
+            if index == attachmentsMax || element.kind != .object { break }
+            let members = Array(element.elements(in: line))
+            guard let member = members.first(where: { isDescriptor($0, in: line) }) else { continue }
+            let place = try DescriptorPlace(member, "attachments[\(index)].fd", in: line)
+            if members.contains(where: { $0.hasKey("data", in: line) }) {
+                throw .invalid(place.field, "excludes data", in: line)
+            }
+            places.append(place)
+        }
+        return places
+    }
+
+    /// Written without escapes, so that what takes the member's place is never shorter.
+    private static func isDescriptor(_ member: JSONMember, in line: UnsafeRawBufferPointer) -> Bool {
+        !member.keyEscaped && member.hasKey("fd", in: line)
     }
 
     private static func checkName(

@@ -23,6 +23,13 @@ package struct EmailSchema: JobSchema {
         return recipients
     }
 
+    package func descriptors(
+        _ line: UnsafeRawBufferPointer, _ members: [JSONMember]
+    ) throws(WireError) -> [DescriptorPlace] {
+        guard let member = members.first(where: { EmailField($0, in: line) == .attachments }) else { return [] }
+        return try EmailAttachments.descriptors(member, in: line)
+    }
+
     package func heading(_ job: JSONValue) -> JobHeading {
         let envelope = job["envelope"]
         var heading = JobHeading()

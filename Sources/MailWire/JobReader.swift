@@ -41,6 +41,25 @@ package struct JobReader {
         return ref(in: line)
     }
 
+    /// Where the line names descriptors that came with it. Whatever else is wrong with the line is told by `read`.
+    package mutating func descriptors(in line: UnsafeRawBufferPointer) throws(WireError) -> DescriptorPlaces {
+        var found = DescriptorPlaces()
+        guard (try? scanner.members(of: line, into: &members)) != nil else { return found }
+        var fields = JobFields()
+        others.removeAll(keepingCapacity: true)
+        for member in members where !fields.take(member, in: line) { others.append(member) }
+        guard let kind = try? self.kind(fields.type, line) else { return found }
+        found.ref = ref(in: line)
+        do {
+            found.places = try schemas[kind].descriptors(line, others)
+        } catch {
+            var error = error
+            error.ref = found.ref
+            throw error
+        }
+        return found
+    }
+
     private mutating func judge(
         _ line: UnsafeRawBufferPointer, _ now: WallTime, _ limits: JobLimits
     ) throws(WireError) -> JobLine {

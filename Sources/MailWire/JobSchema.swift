@@ -31,12 +31,23 @@ package protocol JobSchema: Sendable {
         _ line: UnsafeRawBufferPointer, _ members: [JSONMember], limits: JobLimits
     ) throws(WireError) -> Int
 
+    /// Where a line that `check` has not seen names descriptors, in their order.
+    func descriptors(
+        _ line: UnsafeRawBufferPointer, _ members: [JSONMember]
+    ) throws(WireError) -> [DescriptorPlace]
+
     /// What people are shown of a job that `check` let pass.
     func heading(_ job: JSONValue) -> JobHeading
 }
 
 extension JobSchema {
     package func heading(_ job: JSONValue) -> JobHeading { JobHeading() }
+
+    package func descriptors(
+        _ line: UnsafeRawBufferPointer, _ members: [JSONMember]
+    ) throws(WireError) -> [DescriptorPlace] {
+        []
+    }
 }
 
 /// A job in a line of a list, in the words of a letter. What a kind keeps secret is not in it.

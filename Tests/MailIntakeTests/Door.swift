@@ -25,7 +25,10 @@ final class Door: Sendable {
 
     private static let count = Atomic(0)
 
-    init(limits: SpoolLimits = SpoolLimits(), _ change: (inout IntakeSettings) -> Void = { _ in }) async throws {
+    init(
+        limits: SpoolLimits = SpoolLimits(), fileThreads: FileThreads = FileThreads(),
+        _ change: (inout IntakeSettings) -> Void = { _ in }
+    ) async throws {
         var settings = IntakeSettings()
         settings.lingerSeconds = 0.05
         change(&settings)
@@ -38,7 +41,7 @@ final class Door: Sendable {
         let events = Events(kinds: [EmailSchema.type], journal: Journal(NoLog(), fieldPrefix: ""))
         intake = Intake(
             on: loop, spool: spool, schemas: [EmailSchema()], settings: settings, outcomes: outcomes,
-            clock: SystemClock(), events: events)
+            clock: SystemClock(), events: events, fileThreads: fileThreads)
         name = "maild-intake-\(getpid())-\(Self.count.add(1, ordering: .relaxed).newValue)"
         try await intake.serve(AbstractSocket(name).listen()).get()
     }
@@ -52,6 +55,17 @@ final class Door: Sendable {
 
     func client() throws -> Client {
         Client(try AbstractSocket(name).connected())
+    }
+
+    /// The line as the spool has it.
+    func line(of answer: JSONValue?) async throws -> String? {
+        guard let id = answer?["job"]?.string.flatMap({ JobID($0) }) else { return nil }
+        let found = Watched<String??>(nil)
+        spool.ask { reading in
+            let body = try? reading.body(id)
+            found.change { $0 = .some(body.flatMap { $0 }.map { String(buffer: $0) }) }
+        }
+        return try await found.until { $0 != nil } ?? nil
     }
 
     func drain() -> Watched<Bool> {
@@ -89,6 +103,38 @@ final class Client: @unchecked Sendable {
             sent += count
         }
         return true
+    }
+
+    /// In one message, which has these descriptors with it.
+    @discardableResult
+    func write(_ text: String, passing files: [PassedFile]) -> Bool {
+        // Not closed before they are sent.
+        defer { withExtendedLifetime(files) {} }
+        let descriptors = files.map(\.number)
+        var bytes = Array(text.utf8)
+        let head = MemoryLayout<cmsghdr>.size
+        let length = head + 4 * descriptors.count
+        var header = cmsghdr()
+        (header.cmsg_len, header.cmsg_level, header.cmsg_type) = (length, SOL_SOCKET, CInt(SCM_RIGHTS))
+        var control = [UInt8](repeating: 0, count: (length + 7) & ~7)
+        control.withUnsafeMutableBytes { room in
+            room.storeBytes(of: header, as: cmsghdr.self)
+            descriptors.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: room[head...]).copyMemory(from: $0) }
+        }
+        let count = bytes.withUnsafeMutableBytes { bytes in
+            control.withUnsafeMutableBytes { control in
+                var part = iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)
+                return withUnsafeMutablePointer(to: &part) { part in
+                    var message = msghdr()
+                    message.msg_iov = part
+                    message.msg_iovlen = 1
+                    message.msg_control = control.baseAddress
+                    message.msg_controllen = control.count
+                    return sendmsg(descriptor, &message, CInt(MSG_NOSIGNAL))
+                }
+            }
+        }
+        return count > 0 && (count == bytes.count || write(String(decoding: bytes[count...], as: UTF8.self)))
     }
 
     /// Writes the line again and again, until for a while nothing more is taken, or `linesMax` times.

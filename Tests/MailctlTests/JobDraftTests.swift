@@ -16,11 +16,12 @@ import mailctl
         draft.integers = [("priority", 7), ("max_attempts", nil)]
         draft.delaySeconds = 90
         draft.headerFields = ["X-A: \t1: 2", "X-B:"]
-        draft.attachments = [("a.PDF", [0, 255])]
+        draft.attachments = [("a.PDF", .bytes([0, 255])), ("b", .passed(0))]
         #expect(
             draft.json.text == """
                 {"from":"a@b","to":["c@d","e@f"],"priority":7,"delay":90,"headers":{"X-A":"1: 2","X-B":""},\
-                "attachments":[{"name":"a.PDF","content_type":"application/pdf","data":"AP8="}]}
+                "attachments":[{"name":"a.PDF","content_type":"application/pdf","data":"AP8="},\
+                {"name":"b","content_type":"application/octet-stream","fd":0}]}
                 """)
     }
 

@@ -3,6 +3,7 @@
 """Who may do what with the installed service, what the service itself may do, and how it gets its secrets."""
 
 import sys
+from email import message_from_string, policy
 
 import pytest
 from box import CONFIGURATION
@@ -36,6 +37,14 @@ def test_a_unit_with_a_user_of_its_own_submits_by_a_supplementary_group(box):
     done = box.run("systemd-run", "-q", "--pipe", "--wait", "--collect", "-p", "DynamicUser=yes", "-p",
                    "SupplementaryGroups=maild", *SUBMIT)
     assert done.stdout.endswith("ready\n")
+
+
+def test_a_file_that_only_its_owner_may_read_is_passed_into_the_sandbox(box, users):
+    box.run("sh", "-c", "umask 077; seq 100000 > /var/tmp/numbers", user="sue")
+    box.run(*SUBMIT, "--subject", "numbers", "--attach", "/var/tmp/numbers", user="sue")
+    [text] = until(lambda: [text for text in box.mail() if "Subject: numbers" in text], "the mail is delivered")
+    [attachment] = message_from_string(text, policy=policy.default).iter_attachments()
+    assert attachment.get_content() == "".join(f"{number}\n" for number in range(1, 100001)).encode()
 
 
 def test_nobody_else_reads_queue_or_mail(box, users):

@@ -33,6 +33,8 @@ struct Submit: ParsableCommand {
             with --json maild's own answer, errors included. Errors go to standard error with their line. When a line \
             of output is there, the job is on disk.
 
+            A file to attach of 64 KiB or more is read by maild itself, from the descriptor that it is given.
+
             With --wait the line comes once the job has ended, with a line for each recipient.
 
             The exit status is 0 if all jobs were taken, else that of the first error: 65 refused, 70 maild's bug, \
@@ -67,7 +69,7 @@ struct Submit: ParsableCommand {
     }
 
     mutating func run() throws {
-        let source = job.isEmpty ? nil : SubmissionInput.job(try job.job())
+        let source = job.isEmpty ? nil : try job.job()
         // Before waiting for input: that nobody is there should be known at once.
         let stream = try common.connect(to: .submit)
         let input = try source ?? (file == nil || file == "-" ? .standardInput() : .file(file ?? ""))

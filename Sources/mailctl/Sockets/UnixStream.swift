@@ -92,8 +92,34 @@ struct UnixStream: ~Copyable {
         return count == 0 ? .closed : Self.transfer(count)
     }
 
-    func send(_ bytes: UnsafeRawBufferPointer) -> Transfer {
-        Self.transfer(sendto(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL), nil, 0))
+    /// - Parameter files: descriptors that go with the first of the bytes (unix(7), SCM_RIGHTS).
+    func send(_ bytes: UnsafeRawBufferPointer, passing files: [Int32] = []) -> Transfer {
+        guard files.isEmpty else { return Self.transfer(sendMessage(bytes, files)) }
+        return Self.transfer(sendto(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL), nil, 0))
+    }
+
+    private func sendMessage(_ bytes: UnsafeRawBufferPointer, _ files: [Int32]) -> Int {
+        // cmsg(3), whose macros Swift does not see: a head, the numbers, and what is missing to a multiple of 8.
+        let head = MemoryLayout<cmsghdr>.size
+        let length = head + files.count * MemoryLayout<Int32>.size
+        var header = cmsghdr()
+        header.cmsg_len = numericCast(length)
+        header.cmsg_level = SOL_SOCKET
+        header.cmsg_type = numericCast(SCM_RIGHTS)
+        return withUnsafeTemporaryAllocation(byteCount: (length + 7) & ~7, alignment: 16) { control in
+            control.initializeMemory(as: UInt8.self, repeating: 0)
+            control.storeBytes(of: header, as: cmsghdr.self)
+            files.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: control[head...]).copyMemory(from: $0) }
+            var part = iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
+            return withUnsafeMutablePointer(to: &part) { part in
+                var message = msghdr()
+                message.msg_iov = part
+                message.msg_iovlen = 1
+                message.msg_control = control.baseAddress
+                message.msg_controllen = numericCast(control.count)
+                return sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL))
+            }
+        }
     }
 
     private static func transfer(_ count: Int) -> Transfer {

@@ -12,7 +12,13 @@ package struct JobDraft {
     package var delaySeconds: Double?
     /// As in `Name: value`.
     package var headerFields: [String] = []
-    package var attachments: [(name: String, bytes: [UInt8])] = []
+    package var attachments: [(name: String, content: Content)] = []
+
+    package enum Content {
+        case bytes([UInt8])
+        /// Which of the descriptors that go with the line.
+        case passed(Int)
+    }
 
     package init() {}
 
@@ -36,12 +42,14 @@ package struct JobDraft {
         }
     }
 
-    private static func attachment(_ name: String, _ bytes: [UInt8]) -> JSONValue {
-        [
-            "name": .string(name),
-            "content_type": .string(ContentType.of(fileName: name)),
-            "data": .string(Base64.encoded(bytes)),
-        ]
+    private static func attachment(_ name: String, _ content: Content) -> JSONValue {
+        let type = ContentType.of(fileName: name)
+        switch content {
+        case .bytes(let bytes):
+            return ["name": .string(name), "content_type": .string(type), "data": .string(Base64.encoded(bytes))]
+        case .passed(let number):
+            return ["name": .string(name), "content_type": .string(type), "fd": JSONValue(number)]
+        }
     }
 
     /// Name and value of `Name: value`, without the white space between; nil if it is not of that form.

@@ -11,8 +11,8 @@ import MailWire
 #endif
 
 extension JobOptions {
-    /// The job that the flags describe; reads standard input and the files to attach.
-    func job() throws(Failure) -> JSONValue {
+    /// The job that the flags describe, with the descriptors that it names; reads standard input.
+    func job() throws(Failure) -> SubmissionInput {
         var draft = JobDraft()
         draft.texts = [
             ("type", type), ("ref", ref), ("idempotency_key", idempotencyKey), ("from", from), ("subject", subject),
@@ -24,8 +24,11 @@ extension JobOptions {
         draft.wantsBounce = bounce
         draft.delaySeconds = delay.flatMap(Measure.seconds)
         draft.headerFields = header
-        for path in attach { draft.attachments.append((Self.fileName(path), try Self.contents(of: path))) }
-        return draft.json
+        var files: [Int32] = []
+        for path in attach {
+            draft.attachments.append((Self.fileName(path), try Self.content(of: path, passing: &files)))
+        }
+        return .job(draft.json, files)
     }
 
     /// Nil where there is no text: with `--html` alone, or where nothing was piped in.
@@ -53,9 +56,26 @@ extension JobOptions {
         return text
     }
 
-    private static func contents(of path: String) throws(Failure) -> [UInt8] {
+    /// Smaller ones go as base64: there is nothing to gain.
+    private static let passedBytesMin = 64 << 10
+    /// SCM_MAX_FD of Linux.
+    private static let passedMax = 253
+
+    /// A large file is passed to maild as a descriptor, which stays open; anything else is read here.
+    private static func content(of path: String, passing files: inout [Int32]) throws(Failure) -> JobDraft.Content {
         let descriptor = try Descriptor.opened(reading: path)
+        var status = stat()
+        if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size >= passedBytesMin,
+            files.count < passedMax
+        {
+            files.append(descriptor)
+            return .passed(files.count - 1)
+        }
         defer { close(descriptor) }
+        return .bytes(try contents(of: descriptor, path))
+    }
+
+    private static func contents(of descriptor: Int32, _ path: String) throws(Failure) -> [UInt8] {
         guard let bytes = try Descriptor.readAll(descriptor, Printable.text(path), atMost: bytesMax) else {
             throw tooLarge(Printable.text(path))
         }

@@ -33,6 +33,7 @@ struct Pipeline: ~Copyable {
     private final class Link {
         let stream: UnixStream
         var canSend = true
+        var hasSent = false
         var hasFinished = false
         var isClosed = false
         var answerCount = 0
@@ -157,8 +158,12 @@ struct Pipeline: ~Copyable {
     }
 
     private mutating func send() throws(Failure) {
-        switch outbox.withUnsent({ link.stream.send($0) }) {
-        case .bytes(let count): outbox.send(count)
+        // With the line's first bytes, over each connection: it is the only line.
+        let files = link.hasSent ? [] : input.files
+        switch outbox.withUnsent({ link.stream.send($0, passing: files) }) {
+        case .bytes(let count):
+            link.hasSent = true
+            outbox.send(count)
         case .later: return
         // maild has closed; what it answered before can still be read.
         case .closed: link.canSend = false

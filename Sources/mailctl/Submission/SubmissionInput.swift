@@ -19,9 +19,12 @@ struct SubmissionInput {
     let name: String
     /// One job only: messages need no line number, and there is nothing to sum up.
     let isSingle: Bool
+    /// Descriptors that go with the line, of a single job alone.
+    var files: [Int32] = []
 
-    static func job(_ job: JSONValue) -> SubmissionInput {
-        SubmissionInput(first: Array(job.text.utf8), descriptor: nil, name: "the options", isSingle: true)
+    static func job(_ job: JSONValue, _ files: [Int32] = []) -> SubmissionInput {
+        SubmissionInput(
+            first: Array(job.text.utf8), descriptor: nil, name: "the options", isSingle: true, files: files)
     }
 
     static func standardInput() throws(Failure) -> SubmissionInput {
