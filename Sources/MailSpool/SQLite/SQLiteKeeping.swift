@@ -104,7 +104,7 @@ package final class SQLiteKeeping: Keeping {
     private func write(_ batch: Batch) throws(SpoolError) -> Tally {
         var tally = batch.tally
         if !isMainKept, let main = lanes.main { try set(LaneNumbers.setting, String(main.uid)) }
-        for chunk in batch.chunks { try appends.append(chunk) }
+        try appends.append(batch.chunks)
         for settlement in batch.settlements {
             if try !settlements.settle(settlement) {
                 tally.moveBack(settlement)
