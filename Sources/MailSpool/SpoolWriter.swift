@@ -132,8 +132,8 @@ final class SpoolWriter {
         } catch {
             if case .outOfSpace = error, divide(chunks) { return }
             failed(chunks, error)
+            giveBack(chunks)
         }
-        giveBack(chunks)
     }
 
     private func tryCommit(_ chunks: [Chunk], isProbe: Bool) throws(SpoolError) {
@@ -322,6 +322,8 @@ final class SpoolWriter {
         unsettled.removeAll(keepingCapacity: true)
         unset.removeAll()
         publish()
+        // First of all the answers: somebody waits for them.
+        giveBack(batch.chunks)
         if written > 0 {
             upkeep.wrote()
             observer.committed(rows: written, seconds: seconds)

@@ -16,6 +16,8 @@ package final class SQLiteKeeping: Keeping {
     private let lanes: LaneNumbers
     /// The main lane's user is on disk, or there is none.
     private var isMainKept: Bool
+    /// The file is damaged beyond single rows, and nothing more is written to it.
+    private var isMarked = false
     private let begin: Statement
     private let commitStatement: Statement
     private let rollback: Statement
@@ -112,11 +114,13 @@ package final class SQLiteKeeping: Keeping {
             let value = try body()
             try commitStatement.run()
             damage.close(isDurable: true)
+            counts.close(isDurable: true)
             return value
         } catch {
             // A full disk may have rolled back by itself: https://sqlite.org/lang_transaction.html
             if database.isInTransaction { try? rollback.run() }
             damage.close(isDurable: false)
+            counts.close(isDurable: false)
             throw error
         }
     }
@@ -169,7 +173,7 @@ package final class SQLiteKeeping: Keeping {
     private func write(_ batch: Batch) throws(SpoolError) -> Tally {
         var tally = batch.tally
         try keepMain()
-        for chunk in batch.chunks { try appends.append(chunk) }
+        try appends.append(batch.chunks)
         for settlement in batch.settlements {
             switch try settlements.settle(settlement) {
             case .done: if let report = settlement.report { try appends.append(report, of: settlement) }
@@ -178,7 +182,13 @@ package final class SQLiteKeeping: Keeping {
             }
         }
         for setting in batch.settings { try set(setting.name, setting.value) }
-        try counts.write(tally, touched: batch.touched, lastID: batch.lastID)
+        // A batch of nothing at all is there to find out whether the disk takes anything, so it writes the tally.
+        if batch.settlements.isEmpty, !batch.chunks.isEmpty {
+            let rows = batch.chunks.reduce(0) { $0 + $1.submissions.count }
+            try counts.note(rows, tally, touched: batch.touched, lastID: batch.lastID)
+        } else {
+            try counts.write(tally, touched: batch.touched, lastID: batch.lastID)
+        }
         return tally
     }
 
@@ -277,7 +287,10 @@ package final class SQLiteKeeping: Keeping {
     package var damagedJobs: Int { damage.ledger.count }
     package func takeRecorded() -> [DamagedRow] { damage.recorded.isEmpty ? [] : damage.takeRecorded() }
     package func wantRecount() throws(SpoolError) { try SQLiteCounts.wantRecount(database) }
-    package func mark(corrupt message: String) { DamageMark.write(message, database.path) }
+    package func mark(corrupt message: String) {
+        isMarked = true
+        DamageMark.write(message, database.path)
+    }
 
     package var checker: SpoolChecker? {
         SpoolChecker(path: database.path, vfs: vfs, kinds: kinds, lanes: lanes, ledger: damage.ledger)
@@ -353,6 +366,7 @@ package final class SQLiteKeeping: Keeping {
     }
 
     package func close() {
+        if counts.isBehind, !isMarked { try? transaction { () throws(SpoolError) in try counts.catchUp() } }
         // Leaves one file behind, whole, where it can; the log is replayed at the next start where it cannot.
         try? database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         database.close()
