@@ -38,6 +38,7 @@ let package = Package(
     products: [
         .executable(name: "maild", targets: ["maild"]),
         .executable(name: "mailctl", targets: ["mailctl"]),
+        .executable(name: "maild-feed", targets: ["maild-feed"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -62,26 +63,39 @@ let package = Package(
         room("Exposition"),
         room("Systemd", ["CSystemd"]),
         room("DNS", ["CUnbound"]),
+        room("Secrets"),
+        // TOMLKit brings Foundation along: without this, `text.contains("x")` would be Foundation's, and 45 MB of it
+        // would have to be linked into the package for that one word.
+        room("MailConfiguration", [tomlKit], [.enableUpcomingFeature("MemberImportVisibility")]),
         room("MailTelemetry", ["MailJob", "Exposition", "Systemd", "CZlib", nioCore, nioPosix, nioHTTP1]),
         room(
             "MailTransport",
             [
-                "MailJob", "MailWire", "MailMessage", "MailTelemetry", "DNS", "CProcess", nioCore, nioPosix, nioHTTP1,
-                nioTLS, nioSSL, crypto,
+                "MailJob", "MailWire", "MailMessage", "MailTelemetry", "DNS", "Secrets", "CProcess", nioCore, nioPosix,
+                nioHTTP1, nioTLS, nioSSL, crypto,
             ]),
         room("MailDispatch", ["MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", nioCore]),
         room("MailIntake", ["MailJob", "MailWire", "MailSpool", "MailTelemetry", nioCore, nioPosix]),
         room(
             "MailControl",
             ["MailJob", "MailWire", "MailSpool", "MailTransport", "MailDispatch", "MailTelemetry", nioCore, nioPosix]),
-        // TOMLKit brings Foundation along: without this, `text.contains("x")` would be Foundation's, and 45 MB of it
-        // would have to be linked into the package for that one word.
         room(
             "MailDaemon",
             [
                 "MailJob", "MailWire", "MailMessage", "MailSpool", "MailTransport", "MailDispatch", "MailIntake",
-                "MailControl", "MailTelemetry", "Exposition", "Systemd", "DNS", nioCore, nioPosix, tomlKit,
+                "MailControl", "MailTelemetry", "Exposition", "Systemd", "DNS", "Secrets", "MailConfiguration", nioCore,
+                nioPosix,
             ], [.enableUpcomingFeature("MemberImportVisibility")]),
+        // Feeds: the core, with Redis, which needs no library of its own. Kinds with a C library are rooms of their own,
+        // which maild-feed alone links: neither maild nor mailctl depends on any broker's library.
+        room(
+            "MailFeed",
+            [
+                "MailJob", "MailWire", "MailTelemetry", "Exposition", "Systemd", "Secrets", "MailConfiguration", nioCore,
+                nioPosix, nioHTTP1, nioSSL, crypto,
+            ], [.enableUpcomingFeature("MemberImportVisibility")]),
+        .executableTarget(
+            name: "maild-feed", dependencies: ["MailFeed", "MailJob", argumentParser], swiftSettings: settings),
         .executableTarget(name: "maild", dependencies: ["MailDaemon", argumentParser], swiftSettings: settings),
         .executableTarget(
             name: "mailctl", dependencies: ["MailJob", "MailWire", argumentParser], swiftSettings: settings),
@@ -107,8 +121,8 @@ let package = Package(
         tests(
             "MailTransportTests",
             [
-                "MailJob", "MailWire", "MailMessage", "DNS", "MailTransport", nioCore, nioPosix, nioEmbedded, nioHTTP1,
-                nioSSL,
+                "MailJob", "MailWire", "MailMessage", "DNS", "Secrets", "MailTransport", nioCore, nioPosix, nioEmbedded,
+                nioHTTP1, nioSSL,
             ],
             exclude: ["Certificates", "Dialogues"]),
         tests(
@@ -130,7 +144,8 @@ let package = Package(
                 "MailDispatch",
                 "MailControl", nioCore, nioPosix,
             ]),
-        tests("MailDaemonTests", ["MailJob", "MailTransport", "MailDaemon"]),
+        tests("MailDaemonTests", ["MailJob", "MailTransport", "MailConfiguration", "MailDaemon"]),
+        tests("MailFeedTests", ["MailConfiguration", "MailFeed", "MailWire"]),
         tests("MailctlTests", ["mailctl", "MailWire"]),
     ]
 )
