@@ -52,6 +52,7 @@ let package = Package(
         // Without pkgConfig: Debian's libunbound.pc asks for packages that its -dev package does not bring.
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         .target(name: "CProcess"),
@@ -86,16 +87,21 @@ let package = Package(
                 "MailControl", "MailTelemetry", "Exposition", "Systemd", "DNS", "Secrets", "MailConfiguration", nioCore,
                 nioPosix,
             ], [.enableUpcomingFeature("MemberImportVisibility")]),
-        // Feeds: the core, with Redis, which needs no library of its own. Kinds with a C library are rooms of their own,
-        // which maild-feed alone links: neither maild nor mailctl depends on any broker's library.
+        // Feeds: the core, with Redis, which needs no library. Kinds with a C library are rooms of their own, which
+        // maild-feed alone links: neither maild nor mailctl depends on any broker's library.
         room(
             "MailFeed",
             [
-                "MailJob", "MailWire", "MailTelemetry", "Exposition", "Systemd", "Secrets", "MailConfiguration", nioCore,
+                "MailJob", "MailWire", "MailTelemetry", "Exposition", "Systemd", "Secrets", "MailConfiguration",
+                nioCore,
                 nioPosix, nioHTTP1, nioSSL, crypto,
             ], [.enableUpcomingFeature("MemberImportVisibility")]),
+        room(
+            "FeedRabbitMQ", ["MailFeed", "MailJob", "MailWire", "MailConfiguration", "CRabbitMQ", nioCore, nioPosix],
+            [.enableUpcomingFeature("MemberImportVisibility")]),
         .executableTarget(
-            name: "maild-feed", dependencies: ["MailFeed", "MailJob", argumentParser], swiftSettings: settings),
+            name: "maild-feed", dependencies: ["MailFeed", "FeedRabbitMQ", "MailJob", argumentParser],
+            swiftSettings: settings),
         .executableTarget(name: "maild", dependencies: ["MailDaemon", argumentParser], swiftSettings: settings),
         .executableTarget(
             name: "mailctl", dependencies: ["MailJob", "MailWire", argumentParser], swiftSettings: settings),
@@ -145,7 +151,7 @@ let package = Package(
                 "MailControl", nioCore, nioPosix,
             ]),
         tests("MailDaemonTests", ["MailJob", "MailTransport", "MailConfiguration", "MailDaemon"]),
-        tests("MailFeedTests", ["MailConfiguration", "MailFeed", "MailWire"]),
+        tests("MailFeedTests", ["MailJob", "MailConfiguration", "MailFeed", "FeedRabbitMQ", "MailWire"]),
         tests("MailctlTests", ["mailctl", "MailWire"]),
     ]
 )

@@ -115,7 +115,9 @@ package struct ConfigurationReader {
     }
 
     /// A number of seconds, whole or not.
-    package func read(_ path: [String], into value: inout Double, _ range: ClosedRange<Double>) throws(ConfigurationError) {
+    package func read(_ path: [String], into value: inout Double, _ range: ClosedRange<Double>)
+        throws(ConfigurationError)
+    {
         guard let found = node(path) else { return }
         guard let number = found.double ?? found.int.map(Double.init) else { throw wrongType(path, "a number", found) }
         guard range.contains(number) else {

@@ -53,7 +53,8 @@ enum ConfigurationKeys {
 
     /// What the author of an unknown key probably meant, ready for a sentence; nil where nothing is near.
     static func suggestion(for name: String, in table: String) -> String? {
-        if let near = NearName.nearest(to: name, among: known(in: table) + (table.isEmpty ? sections : [])) { return near }
+        let names = known(in: table) + (table.isEmpty ? sections : [])
+        if let near = NearName.nearest(to: name, among: names) { return near }
         // A table that there is once is likelier meant than one of many.
         let many = ["relay", "queue", "app", "route", "dkim"]
         let elsewhere = tables.filter { $0.value.contains(name) }.keys.sorted()

@@ -136,7 +136,8 @@ struct FeedKeys {
         guard let name = path.last, !keys.contains(name) else { return }
         if ["password", "secret", "token"].contains(name), keys.contains("password_file") {
             throw reader.error(
-                path, "no secret stands in this file, which others may read: use password_file (a path) or "
+                path,
+                "no secret stands in this file, which others may read: use password_file (a path) or "
                     + "password_credential (a systemd credential)")
         }
         guard let meant = NearName.nearest(to: name, among: keys) else { throw reader.error(path, "is unknown") }

@@ -4,11 +4,11 @@
 import MailWire
 import NIOCore
 
-/// What happens to messages between a broker and maild. No I/O: what comes about is told to it, and it says what is to be
-/// done (`Effect`), in the order in which it is to be done.
+/// What happens to messages between a broker and maild. No I/O: what comes about is told to it, and it says what is to
+/// be done (`Effect`), in the order in which it is to be done.
 ///
-/// A message is waiting, then written, then answered; with `ack = "settled"` it then waits for its job's end; then it is
-/// acknowledged upstream and forgotten here. One that maild will never take goes to the dead letters first.
+/// A message is waiting, then written, then answered; with `ack = "settled"` it then waits for its job's end; then it
+/// is acknowledged upstream and forgotten here. One that maild will never take goes to the dead letters first.
 package struct FeedMachine {
     package enum Effect: Equatable {
         /// One line with its newline, to maild.

@@ -5,8 +5,8 @@ import MailWire
 
 /// A broker's own mark of one delivery, by which it is acknowledged. The two numbers are the source's to choose.
 package struct Receipt: Hashable, Sendable {
-    /// What can be taken from us as a whole: a channel of RabbitMQ, an assignment of a Kafka partition. In Redis Streams
-    /// the entry's milliseconds: there nothing is taken as a whole.
+    /// What can be taken from us as a whole: a channel of RabbitMQ, an assignment of a Kafka partition. In Redis
+    /// Streams the entry's milliseconds: there nothing is taken as a whole.
     package var group: UInt64
     package var number: UInt64
 

@@ -179,8 +179,8 @@ package final class Feeder: FeedDesk, @unchecked Sendable {
 
     // MARK: The way down
 
-    /// Answers that are on their way are waited for, at most so long; what stays unsaid is handed over again and answered
-    /// by its key.
+    /// Answers that are on their way are waited for, at most so long; what stays unsaid is handed over again and
+    /// answered by its key.
     package func stop(secondsMax: Double, done: @escaping @Sendable () -> Void) {
         loop.execute { [self] in
             machine.stop()

@@ -17,7 +17,8 @@ package enum Reason {
         case let error as SocketAddressError.UnknownHost: error.errorDescription
         case NIOSSLError.handshakeFailed(let cause): "TLS: \(words(cause))"
         case NIOSSLError.uncleanShutdown: "the server closed it"
-        case let error as NIOSSLExtraError where error == .failedToValidateHostname: "TLS: its certificate is for others"
+        case let error as NIOSSLExtraError where error == .failedToValidateHostname:
+            "TLS: its certificate is for others"
         default: words(error)
         }
     }

@@ -53,7 +53,10 @@ import Testing
             "[redis]\nstream = \"j\"\ndead_stream = \"j\"\n",
             "shop.toml:3: redis.dead_stream: must not be the stream itself: its letters would come back"
         ),
-        ("[maild]\nsubmit = \"s\"\n[redis]\nstream = \"j\"\n", "shop.toml:2: maild.submit: must be an absolute path, not \"s\""),
+        (
+            "[maild]\nsubmit = \"s\"\n[redis]\nstream = \"j\"\n",
+            "shop.toml:2: maild.submit: must be an absolute path, not \"s\""
+        ),
     ]
 
     @Test(arguments: bad.indices)

@@ -36,7 +36,9 @@ import Testing
         #expect(stage.acknowledged == [1, 2, 3, 4])
     }
 
-    @Test(arguments: ["parse_error", "invalid_job", "unknown_type", "conflict", "permission_denied", "line_too_long", "new"])
+    @Test(arguments: [
+        "parse_error", "invalid_job", "unknown_type", "conflict", "permission_denied", "line_too_long", "new",
+    ])
     func aLineThatIsRefusedForGoodGoesToTheDeadLettersAndOthersGoOn(error: String) {
         var stage = Stage()
         stage.open()

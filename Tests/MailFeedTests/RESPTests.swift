@@ -43,7 +43,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "HTTP/1.1 400 Bad Request\r\n", "$x\r\n", "$-2\r\n", "*99999999999\r\n", ":one\r\n", "\r\n", "$999999999999\r\n",
+        "HTTP/1.1 400 Bad Request\r\n", "$x\r\n", "$-2\r\n", "*99999999999\r\n", ":one\r\n", "\r\n",
+        "$999999999999\r\n",
         String(repeating: "*1\r\n", count: 40), String(repeating: "+", count: 100_000),
     ])
     func whatIsNotTheProtocolIsAnError(text: String) {
@@ -87,7 +88,8 @@ import Testing
     }
 
     @Test func idsSortByTheirNumbers() {
-        #expect(["10-0", "9-11", "9-2"].compactMap { StreamID($0) }.sorted().map(\.description) == ["9-2", "9-11", "10-0"])
+        #expect(
+            ["10-0", "9-11", "9-2"].compactMap { StreamID($0) }.sorted().map(\.description) == ["9-2", "9-11", "10-0"])
         for text in ["", "5", "5-", "a-1", "5-1-1", "-1"] { #expect(StreamID(text) == nil) }
     }
 }

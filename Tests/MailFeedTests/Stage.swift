@@ -26,7 +26,8 @@ struct Stage {
         look()
     }
 
-    static func message(_ number: UInt64, _ body: String? = nil, group: UInt64 = 0, again: Bool = false) -> FeedMessage {
+    static func message(_ number: UInt64, _ body: String? = nil, group: UInt64 = 0, again: Bool = false) -> FeedMessage
+    {
         FeedMessage(
             receipt: Receipt(group: group, number: number), identity: "q/\(number)",
             body: Array((body ?? "{\"n\":\(number)}").utf8), isRedelivered: again)

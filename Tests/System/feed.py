@@ -74,12 +74,15 @@ class Feed:
     def wait_for_log(self, pattern):
         return until(lambda: re.search(pattern, self.log()), f"{pattern} in the log: {self.log()[-2000:]}")
 
-    def metrics(self):
-        """{name: {value of the second label, or "": number}}"""
+    def text(self):
+        """What Prometheus would read."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=PATIENCE) as answer:
-            text = answer.read().decode()
+            return answer.read().decode()
+
+    def metrics(self):
+        """{name: {values of the labels but the feed's, or "": number}}"""
         found = defaultdict(dict)
-        for family in text_string_to_metric_families(text):
+        for family in text_string_to_metric_families(self.text()):
             for sample in family.samples:
                 others = [value for label, value in sample.labels.items() if label != "feed"]
                 found[sample.name]["/".join(others)] = sample.value

@@ -147,7 +147,7 @@ def test_settled_means_after_the_outcome(maild, redis, feed):
 
 def test_every_end_is_told_even_if_the_feed_or_maild_was_away_meanwhile(maild, redis, feed):
     target = maild().start()
-    feed = feed(target, ack="settled", outcomes={}).start()
+    feed = feed(target, ack="settled", outcomes={"entries_max": 1000}).start()
     with redis.client() as client:
         target.control.call("Pause")
         add(client, *(text(number) for number in range(9)), text(9, expires_at="2026-01-01T00:00:00Z"))
@@ -278,7 +278,7 @@ def test_tls_and_a_login(running, tmp_path, feed):
     password = tmp_path / "password"
     password.write_text("s3cret\n")
     password.chmod(0o600)
-    server = RedisServer(tmp_path / "tls", "--user", "shop on >s3cret ~* +@all", tls=tls).start()
+    server = RedisServer(tmp_path / "tls", "--user", "shop", "on", ">s3cret", "~*", "+@all", tls=tls).start()
     try:
         access = {"server": f"localhost:{server.port}", "tls": True, "user": "shop", "password_file": str(password)}
         stranger = feed(running, "stranger", settings=access).start()

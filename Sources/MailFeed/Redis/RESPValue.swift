@@ -14,7 +14,9 @@ package indirect enum RESPValue: Equatable, Sendable {
     /// An array, set or push message; a map as its keys and values in turn.
     case array([RESPValue])
 
-    package var text: String? { if case .string(let bytes) = self { String(decoding: bytes, as: UTF8.self) } else { nil } }
+    package var text: String? {
+        if case .string(let bytes) = self { String(decoding: bytes, as: UTF8.self) } else { nil }
+    }
     package var bytes: [UInt8]? { if case .string(let bytes) = self { bytes } else { nil } }
     package var array: [RESPValue]? { if case .array(let array) = self { array } else { nil } }
     package var int: Int? { if case .integer(let number) = self { Int(number) } else { nil } }

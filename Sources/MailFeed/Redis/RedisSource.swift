@@ -124,7 +124,7 @@ final class RedisSource: FeedSource, @unchecked Sendable {
         loop.scheduleTask(in: .milliseconds(Int64(wait * 1000))) { bound.value.connect() }
     }
 
-    /// A server that says no to what it must grant (READONLY, LOADING, NOGROUP after a FLUSHALL) is left and tried anew.
+    /// A server that says no to what it must grant (READONLY, LOADING, NOGROUP after a FLUSHALL) is tried anew.
     private func refused(_ text: String) { lost(text, generation) }
 
     // MARK: Reading
