@@ -38,6 +38,7 @@ let package = Package(
     products: [
         .executable(name: "maild", targets: ["maild"]),
         .executable(name: "mailctl", targets: ["mailctl"]),
+        .executable(name: "maild-feed", targets: ["maild-feed"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -51,6 +52,7 @@ let package = Package(
         // Without pkgConfig: Debian's libunbound.pc asks for packages that its -dev package does not bring.
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         .target(name: "CProcess"),
@@ -63,26 +65,44 @@ let package = Package(
         room("Exposition"),
         room("Systemd", ["CSystemd"]),
         room("DNS", ["CUnbound"]),
+        room("Secrets"),
+        // TOMLKit brings Foundation along: without this, `text.contains("x")` would be Foundation's, and 45 MB of it
+        // would have to be linked into the package for that one word.
+        room("MailConfiguration", [tomlKit], [.enableUpcomingFeature("MemberImportVisibility")]),
         room("MailTelemetry", ["MailJob", "Exposition", "Systemd", "CZlib", nioCore, nioPosix, nioHTTP1]),
         room(
             "MailTransport",
             [
-                "MailJob", "MailWire", "MailMessage", "MailTelemetry", "DNS", "CProcess", nioCore, nioPosix, nioHTTP1,
-                nioTLS, nioSSL, crypto,
+                "MailJob", "MailWire", "MailMessage", "MailTelemetry", "DNS", "Secrets", "CProcess", nioCore, nioPosix,
+                nioHTTP1, nioTLS, nioSSL, crypto,
             ]),
         room("MailDispatch", ["MailJob", "MailWire", "MailSpool", "MailTransport", "MailTelemetry", nioCore]),
         room("MailIntake", ["MailJob", "MailWire", "MailSpool", "MailTelemetry", nioCore, nioPosix]),
         room(
             "MailControl",
             ["MailJob", "MailWire", "MailSpool", "MailTransport", "MailDispatch", "MailTelemetry", nioCore, nioPosix]),
-        // TOMLKit brings Foundation along: without this, `text.contains("x")` would be Foundation's, and 45 MB of it
-        // would have to be linked into the package for that one word.
         room(
             "MailDaemon",
             [
                 "MailJob", "MailWire", "MailMessage", "MailSpool", "MailTransport", "MailDispatch", "MailIntake",
-                "MailControl", "MailTelemetry", "Exposition", "Systemd", "DNS", "CTimer", nioCore, nioPosix, tomlKit,
+                "MailControl", "MailTelemetry", "Exposition", "Systemd", "DNS", "Secrets", "MailConfiguration", "CTimer",
+                nioCore, nioPosix,
             ], [.enableUpcomingFeature("MemberImportVisibility")]),
+        // Feeds: the core, with Redis, which needs no library. Kinds with a C library are rooms of their own, which
+        // maild-feed alone links: neither maild nor mailctl depends on any broker's library.
+        room(
+            "MailFeed",
+            [
+                "MailJob", "MailWire", "MailTelemetry", "Exposition", "Systemd", "Secrets", "MailConfiguration",
+                nioCore,
+                nioPosix, nioHTTP1, nioSSL, crypto,
+            ], [.enableUpcomingFeature("MemberImportVisibility")]),
+        room(
+            "FeedRabbitMQ", ["MailFeed", "MailJob", "MailWire", "MailConfiguration", "CRabbitMQ", nioCore, nioPosix],
+            [.enableUpcomingFeature("MemberImportVisibility")]),
+        .executableTarget(
+            name: "maild-feed", dependencies: ["MailFeed", "FeedRabbitMQ", "MailJob", argumentParser],
+            swiftSettings: settings),
         .executableTarget(name: "maild", dependencies: ["MailDaemon", argumentParser], swiftSettings: settings),
         .executableTarget(
             name: "mailctl", dependencies: ["MailJob", "MailWire", argumentParser], swiftSettings: settings),
@@ -109,8 +129,8 @@ let package = Package(
         tests(
             "MailTransportTests",
             [
-                "MailJob", "MailWire", "MailMessage", "DNS", "MailTransport", nioCore, nioPosix, nioEmbedded, nioHTTP1,
-                nioSSL,
+                "MailJob", "MailWire", "MailMessage", "DNS", "Secrets", "MailTransport", nioCore, nioPosix, nioEmbedded,
+                nioHTTP1, nioSSL,
             ],
             exclude: ["Certificates", "Dialogues"]),
         tests(
@@ -132,7 +152,8 @@ let package = Package(
                 "MailDispatch",
                 "MailControl", nioCore, nioPosix,
             ]),
-        tests("MailDaemonTests", ["MailJob", "MailTransport", "MailDaemon"]),
+        tests("MailDaemonTests", ["MailJob", "MailTransport", "MailConfiguration", "MailDaemon"]),
+        tests("MailFeedTests", ["MailJob", "MailConfiguration", "MailFeed", "FeedRabbitMQ", "MailWire"]),
         tests("MailctlTests", ["mailctl", "MailWire"]),
     ]
 )

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import MailConfiguration
 import MailJob
 
 /// Reads each `[app.NAME]`. Names of users and groups are looked up here, at the start and at each reload.

@@ -2,8 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DNS
+import MailConfiguration
 import MailMessage
 import MailTransport
+import Secrets
 
 extension Configuration {
     /// What a reload changed, as dotted keys in the order of docs/configuration.md. `changed` takes effect at once;

@@ -1,6 +1,8 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import MailConfiguration
+
 /// The names a configuration file may use.
 enum ConfigurationKeys {
     /// Under `""` the keys before the first table; under `relay`, `queue` and `app` those of each `[relay.NAME]` and
@@ -51,7 +53,8 @@ enum ConfigurationKeys {
 
     /// What the author of an unknown key probably meant, ready for a sentence; nil where nothing is near.
     static func suggestion(for name: String, in table: String) -> String? {
-        if let near = nearest(to: name, among: known(in: table) + (table.isEmpty ? sections : [])) { return near }
+        let names = known(in: table) + (table.isEmpty ? sections : [])
+        if let near = NearName.nearest(to: name, among: names) { return near }
         // A table that there is once is likelier meant than one of many.
         let many = ["relay", "queue", "app", "route", "dkim"]
         let elsewhere = tables.filter { $0.value.contains(name) }.keys.sorted()
@@ -62,28 +65,5 @@ enum ConfigurationKeys {
         case "route", "dkim": "\(name) in [[\(other)]]"
         default: "\(name) in [\(other)]"
         }
-    }
-
-    /// At most two letters, or a third of them, may differ: `hots` is `host` with two that do.
-    static func nearest(to name: String, among names: [String]) -> String? {
-        let distances = names.map { (name: $0, distance: distance($0, name)) }
-        guard let best = distances.min(by: { $0.distance < $1.distance }) else { return nil }
-        return best.distance <= max(2, name.count / 3) && best.distance < name.count ? best.name : nil
-    }
-
-    /// Levenshtein's: letters to insert, delete or replace.
-    private static func distance(_ left: String, _ right: String) -> Int {
-        let right = Array(right)
-        var row = Array(0...right.count)
-        for (index, letter) in left.enumerated() {
-            var diagonal = row[0]
-            row[0] = index + 1
-            for column in right.indices {
-                let replaced = diagonal + (right[column] == letter ? 0 : 1)
-                diagonal = row[column + 1]
-                row[column + 1] = min(replaced, row[column] + 1, diagonal + 1)
-            }
-        }
-        return row[right.count]
     }
 }

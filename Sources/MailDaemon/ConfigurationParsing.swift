@@ -1,6 +1,8 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import MailConfiguration
+
 extension Configuration {
     /// Reads a file's text. `file` is what errors call it; `hostname` is asked only where the file names none.
     package static func parse(

@@ -1,6 +1,7 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import MailConfiguration
 import MailJob
 
 extension Configuration {
@@ -95,10 +96,6 @@ extension ConfigurationReader {
         guard let name = path.last, !ConfigurationKeys.known(in: table).contains(name) else { return }
         guard let meant = ConfigurationKeys.suggestion(for: name, in: table) else { throw error(path, "is unknown") }
         throw error(path, "is unknown; did you mean \(meant)?")
-    }
-
-    func readPath(_ path: [String], into value: inout String) throws(ConfigurationError) {
-        try read(path, into: &value, wanted: "an absolute path") { $0.hasPrefix("/") ? $0 : nil }
     }
 
     /// sun_path has 108 bytes, the last of them a NUL (unix(7)).

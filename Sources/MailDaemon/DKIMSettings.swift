@@ -1,9 +1,11 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import MailConfiguration
 import MailJob
 import MailMessage
 import MailTransport
+import Secrets
 
 /// One `[[dkim]]`: a key that signs the mail of a domain. The key was read with the file that names it.
 package struct DKIMSettings: Equatable, Sendable {

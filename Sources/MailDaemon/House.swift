@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import MailConfiguration
 import MailControl
 import MailDispatch
 import MailIntake

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import MailConfiguration
 import Systemd
 
 /// The three sockets: systemd's where it handed some over, else opened here from the configuration.

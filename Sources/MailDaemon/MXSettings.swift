@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DNS
+import MailConfiguration
 import MailJob
 import MailTransport
 

@@ -1,6 +1,8 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import MailConfiguration
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)

@@ -1,7 +1,9 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import MailConfiguration
 import MailTransport
+import Secrets
 
 // `tls` and login of a `[relay.NAME]`. What could never work, or only in clear, is refused here.
 

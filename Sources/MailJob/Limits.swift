@@ -120,6 +120,17 @@ package enum Limits {
     /// After SIGTERM a running job has so long to end before it is given back to the spool.
     package static let drainSecondsMax = 20
 
+    // MARK: Feeds
+
+    /// Messages of a broker that a feed holds unanswered: as many lines as maild reads ahead of its answers.
+    package static let feedWindowMax = 1024
+    /// The same where a message waits for its job's outcome, for hours perhaps: some 5 MB.
+    package static let feedUnsettledMax = 16_384
+    /// RabbitMQ's prefetch is a 16-bit number.
+    package static let feedWindowHighest = 65_535
+    /// Bodies in memory: no more is asked for past it, so that one read of the largest may lie above.
+    package static let feedWindowBytesMax = 64 << 20
+
     // MARK: Telemetry
 
     /// Queues that the configuration no longer names and that have a metric's label of their own, for as long as the

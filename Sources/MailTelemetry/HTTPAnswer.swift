@@ -10,7 +10,16 @@ package struct HTTPAnswer {
     package var body: [UInt8]
     package var extra: [(name: String, value: String)] = []
 
-    static func text(_ status: HTTPResponseStatus, _ text: String) -> HTTPAnswer {
+    package init(
+        status: HTTPResponseStatus, type: String, body: [UInt8], extra: [(name: String, value: String)] = []
+    ) {
+        self.status = status
+        self.type = type
+        self.body = body
+        self.extra = extra
+    }
+
+    package static func text(_ status: HTTPResponseStatus, _ text: String) -> HTTPAnswer {
         HTTPAnswer(status: status, type: "text/plain; charset=utf-8", body: Array("\(text)\n".utf8))
     }
 

@@ -15,14 +15,14 @@ package final class MetricsHandler: ChannelInboundHandler {
     /// Requests that wait for their turn. Neither Prometheus nor a browser sends a second one before the answer.
     package static let waitingMax = 16
 
-    private let routes: MetricsRoutes
+    private let routes: any HTTPRoutes
     private let bound: RequestBound
     private var incoming: HTTPRequestHead?
     private var waiting: [HTTPRequestHead] = []
     private var isAnswering = false
     private var isClosing = false
 
-    init(_ routes: MetricsRoutes, _ bound: RequestBound) {
+    init(_ routes: any HTTPRoutes, _ bound: RequestBound) {
         self.routes = routes
         self.bound = bound
     }

@@ -5,7 +5,14 @@ import Exposition
 import NIOHTTP1
 
 /// What is served under which path. No I/O: a request's line in, an answer out.
-package struct MetricsRoutes: Sendable {
+package protocol HTTPRoutes: Sendable {
+    /// `uri` is the request's target; a query is ignored. `accept` and `encoding` are the values of the headers Accept
+    /// and Accept-Encoding.
+    func answer(_ method: HTTPMethod, _ uri: String, accept: String, encoding: String) -> HTTPAnswer
+}
+
+/// The pages of maild itself.
+package struct MetricsRoutes: HTTPRoutes {
     private let events: Events
     private let gauges: any GaugeSource
 
@@ -14,8 +21,6 @@ package struct MetricsRoutes: Sendable {
         self.gauges = gauges
     }
 
-    /// `uri` is the request's target; a query is ignored. `accept` and `encoding` are the values of the headers Accept
-    /// and Accept-Encoding.
     package func answer(
         _ method: HTTPMethod, _ uri: String, accept: String = "", encoding: String = ""
     ) -> HTTPAnswer {
@@ -57,7 +62,7 @@ package struct MetricsRoutes: Sendable {
         var body: [UInt8] = []
         body.reserveCapacity(64 << 10)
         events.expose(gauges.gauges(), format, into: &body)
-        return HTTPAnswer(status: .ok, type: format.contentType, body: body, extra: [("Vary", "Accept")])
+        return HTTPAnswer(status: .ok, type: format.contentType, body: body, extra: [(name: "Vary", value: "Accept")])
     }
 
     private func status() -> HTTPAnswer {

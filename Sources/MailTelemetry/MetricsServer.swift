@@ -8,7 +8,7 @@ import NIOPosix
 /// The HTTP side for Prometheus, probes and browsers. Lives on one event loop.
 package final class MetricsServer: Sendable {
     private let loop: any EventLoop
-    private let routes: MetricsRoutes
+    private let routes: any HTTPRoutes
     private let times: RequestTimes
     private let connections: NIOLoopBoundBox<OpenConnections>
 
@@ -16,10 +16,16 @@ package final class MetricsServer: Sendable {
         self.init(events: events, gauges: gauges, times: RequestTimes(), on: loop)
     }
 
-    package init(events: Events, gauges: some GaugeSource, times: RequestTimes, on loop: any EventLoop) {
+    package convenience init(
+        events: Events, gauges: some GaugeSource, times: RequestTimes, on loop: any EventLoop
+    ) {
+        self.init(MetricsRoutes(events: events, gauges: gauges), times: times, on: loop)
+    }
+
+    package init(_ routes: any HTTPRoutes, times: RequestTimes = RequestTimes(), on loop: any EventLoop) {
         self.loop = loop
         self.times = times
-        routes = MetricsRoutes(events: events, gauges: gauges)
+        self.routes = routes
         connections = .makeBoxSendingValue(OpenConnections(), eventLoop: loop)
     }
 
@@ -62,7 +68,7 @@ package final class MetricsServer: Sendable {
 
     /// Puts the handlers into a new connection's channel.
     package static func furnish(
-        _ channel: any Channel, _ routes: MetricsRoutes, _ times: RequestTimes, _ connections: OpenConnections
+        _ channel: any Channel, _ routes: any HTTPRoutes, _ times: RequestTimes, _ connections: OpenConnections
     ) throws {
         let pipeline = channel.pipeline.syncOperations
         let bound = RequestBound(times)

@@ -7,8 +7,8 @@ import Glibc
 /// What Prometheus' own client libraries tell of a process, under the same names.
 ///
 /// Reads /proc/self only, which `ProcSubset=pid` leaves visible; a number that cannot be had is left out.
-enum ProcessMetrics {
-    static func register(in registry: Registry) {
+package enum ProcessMetrics {
+    package static func register(in registry: Registry) {
         registry.computed(
             "process_cpu_seconds_total", "User and system CPU time of the process.", type: .counter, cpuSeconds)
         registry.computed("process_resident_memory_bytes", "Resident memory of the process.", residentBytes)

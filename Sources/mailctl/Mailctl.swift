@@ -28,7 +28,7 @@ struct Mailctl: ParsableCommand {
         subcommands: [
             Submit.self, Status.self, Top.self, List.self, Show.self, Wait.self, Watch.self, Retry.self, Cancel.self,
             Hold.self, Release.self, Purge.self, Export.self, Import.self, Pause.self, Resume.self, Drain.self,
-            Scale.self, Relays.self, Check.self, CheckSpool.self, Reload.self, Doctor.self, UnitFailed.self,
+            Scale.self, Relays.self, Check.self, CheckSpool.self, Feeds.self, Reload.self, Doctor.self, UnitFailed.self,
             VersionCommand.self,
         ])
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailTransport
+import Secrets
 import Testing
 
 #if canImport(Glibc)

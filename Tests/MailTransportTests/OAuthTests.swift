@@ -4,6 +4,7 @@
 import MailJob
 import MailTransport
 import NIOHTTP1
+import Secrets
 import Testing
 
 @Suite("An OAuth 2 endpoint's answer")

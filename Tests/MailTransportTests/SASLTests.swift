@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailTransport
+import Secrets
 import Testing
 
 /// A mechanism with its RFC's example: what goes with AUTH, then each challenge with its response.

@@ -3,6 +3,7 @@
 
 import MailJob
 import MailTransport
+import Secrets
 import Testing
 
 @Suite("Encryption and login in a dialogue")

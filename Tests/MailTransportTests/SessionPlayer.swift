@@ -4,6 +4,7 @@
 import MailJob
 import MailTransport
 import NIOCore
+import Secrets
 
 /// Plays one file against a dialogue and writes down what is not as the file has it.
 struct SessionPlayer {

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from feed import Feed
 from prometheus import Prometheus
+from redis_server import RedisServer
 from submission import job
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +30,7 @@ GRANDPARENT = [
 NOT_DRAWN = {
     "maild_build_info": "a variable's source", "maild_jobs_recovered_total": "one number at each start",
     "maild_clients_total": "connections say as much", "maild_clients_refused_total": "rejected lines say as much",
+    "maild_feed_info": "what a table would show",
     "process_max_fds": "a constant", "process_virtual_memory_bytes": "means nothing"}
 
 
@@ -100,9 +103,17 @@ def watched(tmp_path_factory, module_maild, module_judge):
 
     server = module_judge(script=script)
     one = module_maild(workers=4, relay=server.settings(), queue={"bulk": {"weight": 2}}).start()
-    prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"), [f"127.0.0.1:{one.port}"])
+    redis = RedisServer(tmp_path_factory.mktemp("redis")).start()
+    feed = Feed(tmp_path_factory.mktemp("feed"), one, ack="settled", outcomes={"entries_max": 1000},
+                redis={"server": f"127.0.0.1:{redis.port}", "stream": "jobs"}).start()
+    prometheus = Prometheus(
+        tmp_path_factory.mktemp("prometheus"), [f"127.0.0.1:{one.port}", f"127.0.0.1:{feed.port}"])
     prometheus.start()
-    prometheus.wait_for('up{job="maild"} == 1')
+    prometheus.wait_for('min(up{job="maild"}) == 1')
+    with redis.client() as client:
+        for body in (json.dumps(job(queue="bulk")), "{"):
+            client("XADD", "jobs", "*", "job", body)
+    feed.wait_for("acknowledged_total", 2)
     with one.submission() as client:
         for _ in range(5):
             client.send(*(job() for _ in range(40)), job(to="gone@example.com"), job(to="later@example.com"), b"{\n")
@@ -116,9 +127,11 @@ def watched(tmp_path_factory, module_maild, module_judge):
     server.wait_for_held(4)
     before = prometheus.query("count_over_time(up[1h])")[0][1]
     prometheus.wait_for(f"count_over_time(up[1h]) >= {before + 3}")
-    yield prometheus, one
+    yield prometheus, one, feed
     server.release()
     prometheus.stop()
+    feed.clean_up()
+    redis.clean_up()
 
 
 # Whose answer is nothing for as long as nothing of the kind happens, which is what they are for.
@@ -127,7 +140,7 @@ SILENT = {"Workers scaled", "Started", "Reloaded"}
 
 @pytest.mark.parametrize("title, expression", expressions())
 def test_every_expression_finds_data(watched, title, expression):
-    prometheus, _ = watched
+    prometheus, *_ = watched
     found = prometheus.query(filled(expression))
     assert found or title in SILENT, expression
 
@@ -139,7 +152,7 @@ def of_queues():
 
 @pytest.mark.parametrize("title, expression", of_queues())
 def test_the_queue_chosen_in_grafana_has_data_of_its_own(watched, title, expression):
-    prometheus, _ = watched
+    prometheus, *_ = watched
     for queue in ("default", "bulk"):
         found = prometheus.query(filled(expression, queue))
         assert found and {labels.get("queue", queue) for labels, _ in found} == {queue}, expression
@@ -147,7 +160,7 @@ def test_the_queue_chosen_in_grafana_has_data_of_its_own(watched, title, express
 
 
 def test_the_variables_offer_what_there_is_to_choose(watched):
-    prometheus, _ = watched
+    prometheus, *_ = watched
     for variable in dashboard()["templating"]["list"][1:]:
         metric, label = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"]).groups()
         values = {labels[label] for labels, _ in prometheus.query(filled(metric))}
@@ -155,14 +168,14 @@ def test_the_variables_offer_what_there_is_to_choose(watched):
 
 
 def test_queues_add_up_to_the_whole(watched):
-    prometheus, _ = watched
-    for queue, number in (("default", 218), ("bulk", 50), (".*", 268)):
+    prometheus, *_ = watched
+    for queue, number in (("default", 218), ("bulk", 51), (".*", 269)):
         assert prometheus.query(f'sum(maild_jobs_accepted_total{{queue=~"{queue}"}})')[0][1] == number
 
 
 @pytest.mark.parametrize("expression", GRANDPARENT)
 def test_the_dashboard_that_maild_grew_from_works_unchanged(watched, expression):
-    prometheus, _ = watched
+    prometheus, *_ = watched
     found = prometheus.query(expression)
     assert found and all(labels["type"] == "email" for labels, _ in found)
     values = [value for _, value in found]
@@ -173,8 +186,9 @@ def test_the_dashboard_that_maild_grew_from_works_unchanged(watched, expression)
 
 
 def test_every_name_in_an_expression_is_exported_and_every_exported_name_is_drawn(watched):
-    _, one = watched
-    exported = {line.split()[2] for line in one.http("/metrics")[2].splitlines() if line.startswith("# TYPE")}
+    _, one, feed = watched
+    texts = one.http("/metrics")[2] + feed.text()
+    exported = {line.split()[2] for line in texts.splitlines() if line.startswith("# TYPE")}
     drawn = set()
     for _, expression in expressions():
         for name in names(expression):

@@ -54,6 +54,19 @@ def test_the_package_holds_what_it_promises(packages):
     assert not [path for path, (mode, _) in held.items() if "s" in mode or mode[8] == "w"], "setuid or world-writable"
 
 
+def test_feeds_are_a_package_of_their_own_and_no_brokers_library_is_needed_without_it(packages):
+    held = contents(packages["maild-feed"])
+    for path in ["/usr/sbin/maild-feed", "/lib/systemd/system/maild-feed@.service",
+                 "/usr/lib/sysusers.d/maild-feed.conf", "/usr/share/man/man8/maild-feed.8.gz", "/etc/maild/feeds/",
+                 "/usr/share/bash-completion/completions/maild-feed"]:
+        assert path in held, path
+    def needs(package):
+        shown = subprocess.run(["dpkg-deb", "-f", packages[package], "Depends"], capture_output=True, text=True)
+        return shown.stdout
+    assert "librabbitmq4" in needs("maild-feed") and "sqlite" not in needs("maild-feed")
+    assert not re.search("rabbitmq|rdkafka|hiredis", needs("maild") + needs("maild-mta"))
+
+
 def test_what_stands_in_etc_is_a_conffile(packages):
     listed = subprocess.run(["dpkg-deb", "-I", packages["maild"], "conffiles"], capture_output=True, text=True).stdout
     files = [path for path, (mode, _) in contents(packages["maild"]).items()

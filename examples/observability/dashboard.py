@@ -166,6 +166,37 @@ ROWS = [
               (f"max(time() - maild_heartbeat_timestamp_seconds{{{HERE}}})", "since the last heartbeat"),
               (f"max(1 - maild_config_last_reload_successful{{{HERE}}})", "reload failed")),
     ]),
+    ("Feeds", [
+        graph("Messages of feeds", "What brokers hand over, what becomes a job, and what they are told is done.",
+              "cps",
+              (f"sum by (feed) ({rate('maild_feed_consumed_total')})", "{{feed}} consumed"),
+              (f"sum by (feed) ({rate('maild_feed_accepted_total')})", "{{feed}} accepted"),
+              (f"sum by (feed) ({rate('maild_feed_acknowledged_total')})", "{{feed}} acknowledged")),
+        graph("Lag of feeds", "Messages upstream that nobody was given yet, and those that wait here for maild's "
+              "answer or their job's end.", "short",
+              (f"sum by (feed) (maild_feed_lag_messages{{{HERE}}})", "{{feed}} lag"),
+              (f"sum by (feed) (maild_feed_unanswered{{{HERE}}})", "{{feed}} unanswered"),
+              (f"sum by (feed) (maild_feed_unsettled{{{HERE}}})", "{{feed}} unsettled")),
+        graph("Sessions of feeds", "1 while there is a session with the broker and with maild; paused while maild "
+              "takes no jobs.", "none",
+              (f"min by (feed) (maild_feed_connected{{{HERE}}})", "{{feed}} broker"),
+              (f"min by (feed) (maild_feed_maild_connected{{{HERE}}})", "{{feed}} maild"),
+              (f"max by (feed) (maild_feed_paused{{{HERE}}})", "{{feed}} paused")),
+        graph("Dead letters of feeds", "Messages that are no job, by the error, and those that are safe upstream.",
+              "cps",
+              (f"sum by (feed, error) ({rate('maild_feed_rejected_total')})", "{{feed}} {{error}}"),
+              (f"sum by (feed) ({rate('maild_feed_dead_letters_total')})", "{{feed}} dead letters")),
+        graph("Repeats and breaks of feeds", "Messages that came again, those that maild knew already, and what was the "
+              "cause of it.", "cps",
+              (f"sum by (feed) ({rate('maild_feed_redelivered_total')})", "{{feed}} redelivered"),
+              (f"sum by (feed) ({rate('maild_feed_duplicates_total')})", "{{feed}} known already"),
+              (f"sum by (feed) ({rate('maild_feed_pauses_total')})", "{{feed}} pauses"),
+              (f"sum by (feed) ({rate('maild_feed_disconnects_total')})", "{{feed}} lost sessions")),
+        graph("Outcomes of feeds", "Jobs of feeds whose end is known, by state, and the events that brokers have of "
+              "them.", "cps",
+              (f"sum by (feed, state) ({rate('maild_feed_settled_total')})", "{{feed}} {{state}}"),
+              (f"sum by (feed) ({rate('maild_feed_outcomes_published_total')})", "{{feed}} published")),
+    ]),
 ]
 
 ANNOTATIONS = [

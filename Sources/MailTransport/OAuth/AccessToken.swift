@@ -1,6 +1,8 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import Secrets
+
 /// A token and how long it is good for. Times are monotonic seconds.
 package struct AccessToken: Equatable, Sendable {
     package let secret: Secret

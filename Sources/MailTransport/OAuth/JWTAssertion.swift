@@ -5,6 +5,7 @@ import Crypto
 import MailJob
 import MailMessage
 import MailWire
+import Secrets
 
 /// RFC 7523 §3: who asks says so in a signed statement, as Google's service accounts do.
 package struct JWTAssertion {

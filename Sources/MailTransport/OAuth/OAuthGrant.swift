@@ -3,6 +3,7 @@
 
 import MailJob
 import MailWire
+import Secrets
 
 /// Why there is no access token; without any part of a secret.
 package struct OAuthFault: Error, Equatable {

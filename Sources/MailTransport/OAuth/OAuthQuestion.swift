@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailJob
+import Secrets
 
 /// What an endpoint is asked, with the secrets as their files have them at this moment.
 struct OAuthQuestion: Sendable {

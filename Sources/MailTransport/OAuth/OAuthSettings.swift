@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailJob
+import Secrets
 
 /// Where access tokens for a relay come from (RFC 6749).
 ///

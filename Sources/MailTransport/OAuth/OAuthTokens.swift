@@ -5,6 +5,7 @@ import MailJob
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Secrets
 
 /// Hears of a relay's tokens, on the delivery loop.
 package protocol OAuthObserver: AnyObject {

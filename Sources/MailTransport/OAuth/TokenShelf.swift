@@ -3,6 +3,7 @@
 
 import Crypto
 import MailWire
+import Secrets
 
 #if canImport(Glibc)
     import Glibc

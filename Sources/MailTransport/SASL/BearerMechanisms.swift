@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailWire
+import Secrets
 
 /// RFC 7628: an OAuth 2 token.
 struct OAuthBearer: SASLMechanism {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Crypto
+import Secrets
 
 /// RFC 2195: the challenge under a key that is the password.
 struct CramMD5: SASLMechanism {

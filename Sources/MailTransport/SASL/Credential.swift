@@ -1,6 +1,8 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import Secrets
+
 /// Who we say we are, for one login.
 package struct Credential: Sendable {
     package enum Kind: Sendable { case password, token }

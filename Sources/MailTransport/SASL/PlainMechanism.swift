@@ -1,6 +1,8 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import Secrets
+
 /// RFC 4616: user and password in one message.
 struct PlainMechanism: SASLMechanism {
     private let user: String

@@ -3,6 +3,7 @@
 
 import Crypto
 import MailWire
+import Secrets
 
 /// RFC 5802 with SHA-256 (RFC 7677), without channel binding: neither side learns the password, and the server proves
 /// that it knows it too.

@@ -5,6 +5,7 @@ import MailJob
 import NIOCore
 import NIOSSL
 import NIOTLS
+import Secrets
 
 /// Who opened a connection, and is told what comes of it.
 protocol SMTPConnectionOwner: AnyObject {

@@ -3,6 +3,7 @@
 
 import MailJob
 import NIOCore
+import Secrets
 
 /// The client's side of a session by RFC 5321, or RFC 2033, without a socket or a clock.
 ///

@@ -1,6 +1,8 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import Secrets
+
 /// How to log in to a relay; the secret itself stays in its file until a session needs it.
 package struct LoginSettings: Equatable, Sendable {
     package var user: String

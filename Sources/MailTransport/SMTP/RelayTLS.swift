@@ -5,6 +5,7 @@ import MailJob
 import MailWire
 import NIOCore
 import NIOSSL
+import Secrets
 
 #if canImport(Glibc)
     import Glibc

@@ -4,6 +4,7 @@
 import Crypto
 import MailJob
 import MailWire
+import Secrets
 
 /// How a receiver can tell that a request is ours, and whole: HMAC-SHA256 under a secret that both know.
 package enum HookSignature: String, CaseIterable, Sendable {

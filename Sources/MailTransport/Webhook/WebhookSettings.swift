@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import MailJob
+import Secrets
 
 /// `[webhook]`, and a hook for each `[webhook.NAME]`.
 package struct WebhookSettings: KindSettings {

@@ -25,6 +25,12 @@ struct ControlClient: ~Copyable {
         stream = try options.connect(to: .control)
     }
 
+    /// Another daemon's socket that speaks as maild's does.
+    init(path: String, answerSecondsMax: Double = Self.answerSecondsUsual) throws(Failure) {
+        self.answerSecondsMax = answerSecondsMax
+        stream = try UnixStream(connectingTo: path, door: .control)
+    }
+
     /// A method of maild's own interface, without the interface's name.
     mutating func call(_ method: String, _ parameters: JSONObject = [:]) throws(Failure) -> JSONValue {
         try call(VarlinkCall(method: "\(ControlInterface.name).\(method)", parameters: parameters))

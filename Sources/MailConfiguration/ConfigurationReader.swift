@@ -6,12 +6,12 @@ import TOMLKit
 /// Takes typed, bounded values out of one TOML text; every complaint names file, line and key.
 ///
 /// Each reading method changes `value` only where the key is there, so that the default stands where it is not.
-struct ConfigurationReader {
-    let file: String
+package struct ConfigurationReader {
+    package let file: String
     private let root: TOMLTable
     private let locator: KeyLocator
 
-    init(_ text: String, file: String) throws(ConfigurationError) {
+    package init(_ text: String, file: String) throws(ConfigurationError) {
         self.file = file
         locator = KeyLocator(text)
         // TOMLKit hands the text on as a C string: past a NUL nothing would be read, and nobody would notice.
@@ -34,18 +34,18 @@ struct ConfigurationReader {
         return header.map { $0 + 1 } ?? line
     }
 
-    func error(_ path: [String], _ message: String) -> ConfigurationError {
+    package func error(_ path: [String], _ message: String) -> ConfigurationError {
         let key = path.joined(separator: ".").replacing(".[", with: "[")
         return ConfigurationError(file: file, line: locator.line(of: path), key: key, message: message)
     }
 
     /// Whether the file says so itself; a default may be to blame otherwise.
-    func has(_ path: [String]) -> Bool { node(path) != nil }
+    package func has(_ path: [String]) -> Bool { node(path) != nil }
 
-    func isTable(_ path: [String]) -> Bool { node(path)?.table != nil }
+    package func isTable(_ path: [String]) -> Bool { node(path)?.table != nil }
 
     /// The table at `path`, nil where there is none; anything else at that place is an error.
-    func names(in path: [String]) throws(ConfigurationError) -> [String]? {
+    package func names(in path: [String]) throws(ConfigurationError) -> [String]? {
         guard !path.isEmpty else { return root.keys }
         guard let value = node(path) else { return nil }
         guard let table = value.table else { throw wrongType(path, "a table", value) }
@@ -53,7 +53,7 @@ struct ConfigurationReader {
     }
 
     /// The paths of the tables of an array; none where there is none.
-    func tables(in path: [String]) throws(ConfigurationError) -> [[String]] {
+    package func tables(in path: [String]) throws(ConfigurationError) -> [[String]] {
         guard let value = node(path) else { return [] }
         guard let array = value.array, array.allSatisfy({ $0.table != nil }) else {
             throw error(path, "must be tables in double brackets: [[\(path.joined(separator: "."))]]")
@@ -62,7 +62,7 @@ struct ConfigurationReader {
     }
 
     /// One string or a list of them, at least one; nil where the key is not there.
-    func strings(
+    package func strings(
         _ path: [String], wanted: String, mayBeEmpty: Bool = false, _ accept: (String) -> Bool
     ) throws(ConfigurationError) -> [String]? {
         guard let found = node(path) else { return nil }
@@ -78,7 +78,7 @@ struct ConfigurationReader {
     }
 
     /// One number or name, or a list of them, at least one; `number` looks a name up. Nil where the key is not there.
-    func numbers(
+    package func numbers(
         _ path: [String], wanted: String, _ number: (String) -> UInt32?
     ) throws(ConfigurationError) -> [UInt32]? {
         guard let found = node(path) else { return nil }
@@ -101,7 +101,11 @@ struct ConfigurationReader {
         return numbers
     }
 
-    func read(_ path: [String], into value: inout Int, _ range: ClosedRange<Int>) throws(ConfigurationError) {
+    package func readPath(_ path: [String], into value: inout String) throws(ConfigurationError) {
+        try read(path, into: &value, wanted: "an absolute path") { $0.hasPrefix("/") ? $0 : nil }
+    }
+
+    package func read(_ path: [String], into value: inout Int, _ range: ClosedRange<Int>) throws(ConfigurationError) {
         guard let found = node(path) else { return }
         guard let number = found.int else { throw wrongType(path, "an integer", found) }
         guard range.contains(number) else {
@@ -111,7 +115,9 @@ struct ConfigurationReader {
     }
 
     /// A number of seconds, whole or not.
-    func read(_ path: [String], into value: inout Double, _ range: ClosedRange<Double>) throws(ConfigurationError) {
+    package func read(_ path: [String], into value: inout Double, _ range: ClosedRange<Double>)
+        throws(ConfigurationError)
+    {
         guard let found = node(path) else { return }
         guard let number = found.double ?? found.int.map(Double.init) else { throw wrongType(path, "a number", found) }
         guard range.contains(number) else {
@@ -121,14 +127,14 @@ struct ConfigurationReader {
         value = number
     }
 
-    func read(_ path: [String], into value: inout Bool) throws(ConfigurationError) {
+    package func read(_ path: [String], into value: inout Bool) throws(ConfigurationError) {
         guard let found = node(path) else { return }
         guard let flag = found.bool else { throw wrongType(path, "true or false", found) }
         value = flag
     }
 
     /// A string that `accept` turns into a value; where it cannot, the complaint says what is `wanted`.
-    func read<Value>(
+    package func read<Value>(
         _ path: [String], into value: inout Value, wanted: String, _ accept: (String) -> Value?
     ) throws(ConfigurationError) {
         guard let found = node(path) else { return }

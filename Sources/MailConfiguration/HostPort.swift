@@ -41,17 +41,17 @@ package struct HostPort: Equatable, Sendable, CustomStringConvertible {
         return port
     }
 
-    static func isHost(_ text: String) -> Bool { isAddress(text) || isDomain(text) }
+    package static func isHost(_ text: String) -> Bool { isAddress(text) || isDomain(text) }
 
     /// An IPv4 or IPv6 address without brackets.
-    static func isAddress(_ text: String) -> Bool {
+    package static func isAddress(_ text: String) -> Bool {
         var address = in6_addr()
         return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1
     }
 
     /// RFC 5321 §4.1.2: labels of letters, digits and inner hyphens; §2.3.5 takes a bare host name too.
     /// A name whose last label is all digits is a mistyped address (RFC 3696 §2).
-    static func isDomain(_ text: String) -> Bool {
+    package static func isDomain(_ text: String) -> Bool {
         let labels = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         guard text.utf8.count <= 255, let last = labels.last, !last.allSatisfy(isDigit) else { return false }
         return labels.allSatisfy { label in
@@ -60,9 +60,9 @@ package struct HostPort: Equatable, Sendable, CustomStringConvertible {
         }
     }
 
-    static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
+    package static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
 
-    static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+    package static func isLetterOrDigit(_ byte: UInt8) -> Bool {
         isDigit(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
     }
 }

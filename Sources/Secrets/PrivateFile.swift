@@ -102,6 +102,7 @@ package enum PrivateFile: Hashable, Sendable {
     }
 
     private static func unreadable(_ path: String, _ code: CInt) -> SecretFileError {
-        SecretFileError(reason: "\(path) cannot be read: \(Connector.errorText(code))")
+        SecretFileError(
+            reason: "\(path) cannot be read: \(strerror(code).map { String(cString: $0) } ?? "error \(code)")")
     }
 }
