@@ -58,7 +58,9 @@ let package = Package(
         room("MailJob"),
         room("MailWire", ["MailJob"]),
         room("MailMessage", ["MailJob", crypto, cryptoExtras]),
-        room("MailSpool", ["MailJob", "CSQLite", nioCore]),
+        // No module map of libpq: the library is found while the daemon runs, by those who want it.
+        room("PostgreSQL"),
+        room("MailSpool", ["MailJob", "CSQLite", "PostgreSQL", nioCore]),
         room("Exposition"),
         room("Systemd", ["CSystemd"]),
         room("DNS", ["CUnbound"]),

@@ -6,14 +6,17 @@ import MailSpool
 
 /// Where the suite's jobs are kept. A new keeping gets a case here, and every test of the suite runs against it.
 final class Shelf: Sendable {
-    enum Kind: String, CaseIterable, Sendable { case memory, sqlite }
+    enum Kind: String, CaseIterable, Sendable { case memory, sqlite, postgresql }
 
     let kind: Kind
     private let memory = MemoryKeeping()
     private let directory: TemporaryDirectory
+    /// Of a PostgreSQL that is shared by all shelves.
+    private let location: FleetLocation?
 
     init(_ kind: Kind) throws {
         self.kind = kind
+        location = kind == .postgresql ? try PostgreSQLServer.location() : nil
         directory = try TemporaryDirectory()
     }
 
@@ -27,7 +30,14 @@ final class Shelf: Sendable {
         switch kind {
         case .memory: memory
         case .sqlite: try SQLiteKeeping(path: path, kinds: Self.kinds)
+        case .postgresql: try open(node: "shelf")
         }
+    }
+
+    /// One of several nodes that share what is kept.
+    func open(node: String) throws(SpoolError) -> PostgreSQLKeeping {
+        guard let location else { throw .failed(message: "\(kind) cannot be shared") }
+        return try PostgreSQLKeeping(location, node: node, token: Array(node.utf8), kinds: Self.kinds)
     }
 }
 
