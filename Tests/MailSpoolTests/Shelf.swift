@@ -37,7 +37,7 @@ final class Shelf: Sendable {
     /// One of several nodes that share what is kept.
     func open(node: String) throws(SpoolError) -> PostgreSQLKeeping {
         guard let location else { throw .failed(message: "\(kind) cannot be shared") }
-        return try PostgreSQLKeeping(location, node: node, token: Array(node.utf8), kinds: Self.kinds)
+        return try PostgreSQLKeeping(location, node: node, statePath: "\(path).\(node)", kinds: Self.kinds)
     }
 }
 

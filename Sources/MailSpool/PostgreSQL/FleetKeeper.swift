@@ -29,9 +29,8 @@ final class FleetKeeper: @unchecked Sendable {
         self.desk = desk
         self.member = member
         var ends: [CInt] = [-1, -1]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else {
-            throw .failed(message: "pipe: \(String(cString: strerror(errno)))")
-        }
+        guard pipe(&ends) == 0 else { throw .failed(message: "pipe: \(String(cString: strerror(errno)))") }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         bell = (ends[0], ends[1])
         thread = try WorkerThread(name: "fleet-keeper") { [self] in run() }
     }

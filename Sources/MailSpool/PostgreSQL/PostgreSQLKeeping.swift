@@ -22,6 +22,7 @@ package final class PostgreSQLKeeping: Keeping {
     private let changes: PostgreSQLChanges
     /// Of the start before, until `recover` has given back what it had.
     private var formerSession: Int64
+    private let lock: SpoolLock
     private var refreshAt = 0.0
     private var notifyAt = 0.0
 
@@ -32,13 +33,15 @@ package final class PostgreSQLKeeping: Keeping {
 
     /// - Parameters:
     ///   - node: this node's name; no two that run may have the same.
-    ///   - token: tells this node's state directory from all others, the same at each start.
+    ///   - statePath: of files on this machine: beside it stand a lock, and what tells this node from others that bear
+    ///     the same name.
     ///   - kinds: names of the daemon's kinds; `Submission.kind` is an index into it.
     package init(
-        _ location: FleetLocation, node: String, token: [UInt8], kinds names: [String]
+        _ location: FleetLocation, node: String, statePath: String, kinds names: [String]
     ) throws(SpoolError) {
         self.location = location
-        let desk = FleetDesk(name: node, token: token)
+        lock = try SpoolLock(path: statePath)
+        let desk = FleetDesk(name: node, token: try NodeToken.read(path: statePath + ".node"))
         let link = Link(location, application: "maild \(node) writer")
         let askedAt = FleetMember.now()
         let (entry, kinds) = try link.transaction { () throws(SpoolError) in
@@ -227,6 +230,7 @@ package final class PostgreSQLKeeping: Keeping {
         // Where it cannot be said, the others find out when the lease has run out.
         _ = try? link.transaction { () throws(SpoolError) in ((), FleetDesk.leave(member.session)) }
         link.close()
+        lock.release()
     }
 }
 

@@ -103,10 +103,16 @@ final class PostgreSQLReading: Reading {
         var claimed = ClaimedJobs(session: session)
         guard member.mayBegin else { return claimed }
         var bytes = 0
-        for lane in try lanes() where !wish.skipping.contains(lane) {
+        // Within a priority in any order, so that none is always the one for which nothing is left.
+        let lanes = try lanes().filter { !wish.skipping.contains($0) }.shuffled().sorted { $0.priority > $1.priority }
+        let share = max(1, min(wish.laneMax, wish.jobsMax / max(1, lanes.count)))
+        for lane in lanes {
             let room = wish.jobsMax - claimed.jobs.count
-            guard room > 0, bytes < wish.bytesMax else { break }
-            let limit = min(room, wish.laneMax)
+            guard room > 0, bytes < wish.bytesMax else {
+                claimed.hasMore = true
+                break
+            }
+            let limit = min(room, share)
             let rows = try link.run(Self.claim, Self.lane(lane) + [.integer(limit), .integer(session)])
             let jobs = (0..<rows.count).map { job(rows, $0) }.sorted { ($0.readyAt, $0.id) < ($1.readyAt, $1.id) }
             bytes += jobs.reduce(0) { $0 + $1.body.readableBytes }
