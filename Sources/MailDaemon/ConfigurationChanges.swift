@@ -21,10 +21,10 @@ extension Configuration {
         return (differing.filter { !waits($0) }, differing.filter(waits))
     }
 
-    /// Every key with its value as text, for comparing.
     /// Where the jobs are: opened once.
     private static let spoolPlaces = ["spool.path", "spool.database", "spool.schema", "spool.node"]
 
+    /// Every key with its value as text, for comparing.
     private var entries: [(String, String)] {
         var entries = [
             ("hostname", hostname),

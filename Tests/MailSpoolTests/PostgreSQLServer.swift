@@ -46,9 +46,9 @@ final class PostgreSQLServer: Sendable {
         exec 2>&1; \(prelude)
         [ "$(id -u)" = 0 ] && chown postgres DIRECTORY
         as "$bin/initdb" --auth trust --username maild --no-sync --pgdata DIRECTORY/data >DIRECTORY/log &&
-        as "$bin/pg_ctl" --pgdata DIRECTORY/data --log DIRECTORY/log --wait --timeout 120 \
+        as "$bin/pg_ctl" --pgdata DIRECTORY/data --log DIRECTORY/server.log --wait --timeout 120 \
         --options "-k DIRECTORY -c listen_addresses= -c max_connections=300" start >/dev/null && echo started ||
-        cat DIRECTORY/log
+        cat DIRECTORY/log DIRECTORY/server.log
         """
     private static let watch = """
         trap '' INT TERM; \(prelude)
