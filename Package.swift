@@ -97,7 +97,7 @@ let package = Package(
         tests(
             "MailMessageTests", ["MailJob", "MailMessage", crypto, cryptoExtras],
             exclude: ["judge.py", "report_judge.py"]),
-        tests("MailSpoolTests", ["MailJob", "MailSpool", "CSQLite", nioCore]),
+        tests("MailSpoolTests", ["MailJob", "MailSpool", "PostgreSQL", "CSQLite", nioCore]),
         tests("ExpositionTests", ["Exposition"]),
         tests("SystemdTests", ["Systemd"]),
         tests("DNSTests", ["DNS"]),

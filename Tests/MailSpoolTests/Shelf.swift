@@ -3,6 +3,7 @@
 
 import Glibc
 import MailSpool
+import PostgreSQL
 
 /// Where the suite's jobs are kept. A new keeping gets a case here, and every test of the suite runs against it.
 final class Shelf: Sendable {
@@ -35,9 +36,18 @@ final class Shelf: Sendable {
     }
 
     /// One of several nodes that share what is kept.
-    func open(node: String) throws(SpoolError) -> PostgreSQLKeeping {
+    /// - Parameter place: of its state on disk; nil: the one that belongs to its name.
+    func open(node: String, beside place: String? = nil) throws(SpoolError) -> PostgreSQLKeeping {
         guard let location else { throw .failed(message: "\(kind) cannot be shared") }
-        return try PostgreSQLKeeping(location, node: node, statePath: "\(path).\(node)", kinds: Self.kinds)
+        return try PostgreSQLKeeping(
+            location, node: node, statePath: "\(path).\(place ?? node)", kinds: Self.kinds)
+    }
+
+    /// As if a later maild had been there.
+    func setFormat(_ version: Int) throws {
+        guard let location else { return }
+        let connection = try Connection(location.uri, application: "test")
+        try connection.run("UPDATE \"\(location.schema)\".format SET version = $1", [.integer(version)])
     }
 }
 
