@@ -11,6 +11,8 @@ struct FleetClaims {
     var isClaiming = false
     /// There may be something to claim.
     var isWanted = true
+    /// With whom the relays' limits are shared, this node among them.
+    var nodes = 1
 }
 
 // On a spool that many nodes share. What is at hand is claimed in the spool itself, and so it is little: other nodes
@@ -40,6 +42,10 @@ extension Dispatcher {
 
     private func woken(_ member: FleetMember) {
         rejoin(member)
+        if member.nodes != fleet.nodes {
+            fleet.nodes = member.nodes
+            for kind in kinds { kind.shared(by: fleet.nodes) }
+        }
         fleet.isWanted = true
         pump()
     }
