@@ -194,8 +194,8 @@ package final class Connection {
 
     // MARK: Notifications
 
-    /// Waits until something was notified on a channel that is listened to, another descriptor can be read, or `seconds`
-    /// have passed.
+    /// Waits until something was notified on a channel that is listened to, another descriptor can be read, or
+    /// `seconds` have passed.
     /// - Returns: the channels, one for each notification.
     package func notifications(within seconds: Double, or other: CInt = -1) throws(PostgreSQLError) -> [String] {
         guard let handle else { throw .unavailable("the connection was lost") }

@@ -35,8 +35,8 @@ package struct Parameter: Sendable {
 
 /// An array of one dimension, written element by element.
 ///
-/// The format (array_recv in the server's arrayfuncs.c): dimensions, whether there are NULLs, the elements' type; of each
-/// dimension its length and lower bound; then each element with its length before it, -1 for NULL.
+/// The format (array_recv in the server's arrayfuncs.c): dimensions, whether there are NULLs, the elements' type; of
+/// each dimension its length and lower bound; then each element with its length before it, -1 for NULL.
 package struct ArrayParameter {
     private let type: UInt32
     private let count: Int

@@ -81,7 +81,8 @@ enum FleetSchema {
         try link.run([lock])
         let found = try self.found(link)
         guard found <= version else {
-            throw .tooNew(message: "the tables have format \(found), this maild knows \(version); install the later maild")
+            throw .tooNew(
+                message: "the tables have format \(found), this maild knows \(version); install the later maild")
         }
         guard found < version else { return }
         try refuseOlder(link, found)

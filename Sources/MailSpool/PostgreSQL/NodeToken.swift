@@ -3,8 +3,8 @@
 
 import Glibc
 
-/// Sixteen bytes that a node draws once and finds again at each start, so that two machines that were given one name are
-/// told apart.
+/// Sixteen bytes that a node draws once and finds again at each start: two machines that were given one name are told
+/// apart by them.
 enum NodeToken {
     static let length = 16
 

@@ -104,7 +104,8 @@ struct PostgreSQLAppends {
             Self.insertKeys,
             [
                 .integers(keyed.map { Int64($0.group.uid) }), .integers(keyed.map { kinds.number(of: $0.group.kind) }),
-                .blobs(keyed.map { $0.key?.name }), .integers(keyed.map(\.id.raw)), .blobs(keyed.map { $0.key?.digest }),
+                .blobs(keyed.map { $0.key?.name }), .integers(keyed.map(\.id.raw)),
+                .blobs(keyed.map { $0.key?.digest }),
             ])
         return [insert]
     }

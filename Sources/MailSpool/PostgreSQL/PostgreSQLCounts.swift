@@ -39,14 +39,19 @@ struct PostgreSQLCounts {
         if delta.finished != 0 || lastID.raw > 0 {
             queries.append(
                 Query(
-                    "UPDATE ledgers SET finished = finished + $2, last_id = greatest(last_id, $3) WHERE node = $1::int8",
+                    """
+                    UPDATE ledgers SET finished = finished + $2, last_id = greatest(last_id, $3)
+                    WHERE node = $1::int8
+                    """,
                     [.integer(node), .integer(delta.finished), .integer(lastID.raw)]))
         }
         return queries
     }
 
     private func add(_ groups: [(key: JobGroup, value: GroupCount)]) -> Query {
-        func column(_ value: ((key: JobGroup, value: GroupCount)) -> Int64) -> Parameter { .integers(groups.map(value)) }
+        func column(_ value: ((key: JobGroup, value: GroupCount)) -> Int64) -> Parameter {
+            .integers(groups.map(value))
+        }
         return Query(
             """
             INSERT INTO counts SELECT $1::int8, * FROM unnest($2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[],

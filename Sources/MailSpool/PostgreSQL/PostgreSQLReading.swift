@@ -68,7 +68,8 @@ final class PostgreSQLReading: Reading {
         let rows = try link.run("\(Self.lanes) SELECT * FROM lanes ORDER BY priority DESC")
         return (0..<rows.count).map { row in
             Lane(
-                priority: UInt8(clamping: rows.integer(row, 0)), queue: UInt16(truncatingIfNeeded: rows.integer(row, 1)),
+                priority: UInt8(clamping: rows.integer(row, 0)),
+                queue: UInt16(truncatingIfNeeded: rows.integer(row, 1)),
                 uid: UInt32(truncatingIfNeeded: rows.integer(row, 2)))
         }
     }

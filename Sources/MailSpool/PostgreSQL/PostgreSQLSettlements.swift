@@ -63,7 +63,8 @@ struct PostgreSQLSettlements {
             [
                 .integers(ends.map(\.id.raw)), .integers(ends.map(\.claim)),
                 .integers(ends.map { Int64($0.state.rawValue) }), .integers(ends.map { Int64($0.attempts) }),
-                .integers(ends.map { $0.dueAt?.milliseconds }), .blobs(ends.map { $0.fates.map { $0.map(\.rawValue) } }),
+                .integers(ends.map { $0.dueAt?.milliseconds }),
+                .blobs(ends.map { $0.fates.map { $0.map(\.rawValue) } }),
                 .blobs(ends.map(\.history)),
             ])
     }
