@@ -61,7 +61,9 @@ let package = Package(
         room("MailJob"),
         room("MailWire", ["MailJob"]),
         room("MailMessage", ["MailJob", crypto, cryptoExtras]),
-        room("MailSpool", ["MailJob", "CSQLite", nioCore]),
+        // No module map of libpq: the library is found while the daemon runs, by those who want it.
+        room("PostgreSQL"),
+        room("MailSpool", ["MailJob", "CSQLite", "PostgreSQL", nioCore]),
         room("Exposition"),
         room("Systemd", ["CSystemd"]),
         room("DNS", ["CUnbound"]),
@@ -85,8 +87,8 @@ let package = Package(
             "MailDaemon",
             [
                 "MailJob", "MailWire", "MailMessage", "MailSpool", "MailTransport", "MailDispatch", "MailIntake",
-                "MailControl", "MailTelemetry", "Exposition", "Systemd", "DNS", "Secrets", "MailConfiguration", "CTimer",
-                nioCore, nioPosix,
+                "MailControl", "MailTelemetry", "Exposition", "Systemd", "DNS", "Secrets", "MailConfiguration",
+                "CTimer", nioCore, nioPosix,
             ], [.enableUpcomingFeature("MemberImportVisibility")]),
         // Feeds: the core, with Redis, which needs no library. Kinds with a C library are rooms of their own, which
         // maild-feed alone links: neither maild nor mailctl depends on any broker's library.
@@ -117,7 +119,9 @@ let package = Package(
         tests(
             "MailMessageTests", ["MailJob", "MailMessage", crypto, cryptoExtras],
             exclude: ["judge.py", "report_judge.py"]),
-        tests("MailSpoolTests", ["MailJob", "MailSpool", "CSQLite", "FaultDisk", nioCore], exclude: ["Formats"]),
+        tests(
+            "MailSpoolTests", ["MailJob", "MailSpool", "PostgreSQL", "CSQLite", "FaultDisk", nioCore],
+            exclude: ["Formats"]),
         tests("ExpositionTests", ["Exposition"]),
         tests("SystemdTests", ["Systemd"]),
         tests("DNSTests", ["DNS"]),

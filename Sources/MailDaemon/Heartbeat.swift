@@ -131,6 +131,9 @@ final class Heartbeat: @unchecked Sendable {
         let health = spool.health
         if let complaint = health.complaint { parts.append("no job is taken: \(complaint)") }
         if health.damagedJobs > 0 { parts.append("\(health.damagedJobs) damaged") }
+        if let fleet = spool.fleet {
+            parts.append(fleet.absence == nil ? "\(fleet.nodes) nodes" : "the database is away")
+        }
         return parts.joined(separator: ", ")
     }
 }

@@ -82,6 +82,7 @@ extension Settlement {
             fates: judgement.state.isFinal ? nil : result.damage == nil ? result.fates : job.fates,
             history: history, bytes: job.length)
         damage = result.damage
+        claim = job.claim
     }
 
     private static func writeDamage(_ reason: String, at time: WallTime, to history: inout [UInt8]) {
@@ -98,5 +99,6 @@ extension Settlement {
             id: job.id, was: job.state, state: job.attempts == 0 ? .expired : .failed, endedAt: now, kind: job.kind,
             uid: job.uid, queue: job.queue, isKeyed: job.isKeyed, attempts: job.attempts, fates: job.fates, history: [],
             bytes: job.length)
+        claim = job.claim
     }
 }

@@ -87,6 +87,22 @@ package final class Chunk: @unchecked Sendable {
         (refusals.isEmpty || refusals[index] == nil) && (repeats.isEmpty || repeats[index] == nil)
     }
 
+    /// Its jobs are not on disk, but those that an earlier commit has kept.
+    /// - Parameter lastID: the highest id that is.
+    func refuse(_ error: SpoolError, after lastID: JobID) {
+        for index in submissions.indices where refusals[index] == nil {
+            // What an earlier commit has kept stays kept; a job of this one's was not.
+            if let known = repeats[index], known.id <= lastID { continue }
+            repeats[index] = nil
+            refusals[index] = error
+        }
+    }
+
+    func forgetVerdicts() {
+        refusals = [:]
+        repeats = [:]
+    }
+
     /// Calls `body` with the index and id of each kept job, in order.
     package func forEachKept(_ body: (Int, JobID) -> Void) {
         var id = firstID
@@ -100,4 +116,15 @@ package final class Chunk: @unchecked Sendable {
 /// Where chunks go back to after their commit. Called on the writer's thread, once a commit: hop from there.
 package protocol ReceiptSink: AnyObject, Sendable {
     func committed(_ chunks: [Chunk])
+}
+
+extension [Chunk] {
+    /// One call a sink, so that each event loop is woken once a commit.
+    func giveBack() {
+        guard let first else { return }
+        if allSatisfy({ $0.sink === first.sink }) { return first.sink.committed(self) }
+        for (_, chunks) in Dictionary(grouping: self, by: { ObjectIdentifier($0.sink) }) {
+            chunks.first?.sink.committed(chunks)
+        }
+    }
 }

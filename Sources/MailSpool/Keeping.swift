@@ -81,7 +81,18 @@ package protocol Keeping: AnyObject {
     func releaseReserve() -> Bool
     /// Looks at everything that is kept, over a connection of its own.
     var checker: SpoolChecker? { get }
+    /// This node among those that share the keeping; nil where it has it for itself.
+    var fleet: FleetMember? { get }
+    /// The tally with what other nodes have done since.
+    /// - Parameter tally: as this node knows it.
+    func current(_ tally: Tally) throws(SpoolError) -> Tally
     func close()
+}
+
+/// A keeping that one daemon has for itself.
+extension Keeping {
+    package var fleet: FleetMember? { nil }
+    package func current(_ tally: Tally) throws(SpoolError) -> Tally { tally }
 }
 
 /// A keeping that has no file cannot be damaged and needs no room.
@@ -193,11 +204,17 @@ package protocol Reading: AnyObject {
     func show(_ id: JobID) throws(SpoolError) -> JobRecord?
     /// What was come upon since the last call; asked after every question.
     func takeDiscoveries() -> Discoveries
+    /// Takes jobs whose time has come for this node; only where `Keeping.fleet` is there.
+    func claim(_ wish: ClaimWish) throws(SpoolError) -> ClaimedJobs
+    /// Gives claimed jobs back that were not begun.
+    func release(_ jobs: [WaitingJob]) throws(SpoolError)
     func close()
 }
 
 extension Reading {
     package func takeDiscoveries() -> Discoveries { Discoveries() }
+    package func claim(_ wish: ClaimWish) throws(SpoolError) -> ClaimedJobs { ClaimedJobs(session: 0) }
+    package func release(_ jobs: [WaitingJob]) throws(SpoolError) {}
 
     package func body(_ id: JobID) throws(SpoolError) -> ByteBuffer? {
         try show(id).flatMap { $0.state.isFinal ? nil : ByteBuffer(bytes: $0.body) }

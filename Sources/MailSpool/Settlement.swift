@@ -28,6 +28,8 @@ package struct Settlement: Sendable {
     package var report: ReportJob?
     /// Why the job can never be worked on, where its kind found its row to be damaged; it is then `held`.
     package var damage: String?
+    /// That of the job as it was claimed: if it is another by now, nothing is settled. 0 takes any.
+    package var claim: Int64 = 0
 
     package init(
         id: JobID, was: JobState, state: JobState, dueAt: WallTime? = nil, endedAt: WallTime, kind: UInt8, uid: UInt32,

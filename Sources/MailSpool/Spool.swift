@@ -55,6 +55,8 @@ package final class Spool: Sendable {
     package let storedBytes: @Sendable () -> Int
     /// What the file system has left for us; nil where nobody knows.
     package let freeBytes: @Sendable () -> Int?
+    /// This node among those that share the spool; nil where it has it for itself.
+    package let fleet: FleetMember?
     private let requests: Doorbell<Requests>
     private let questions: Doorbell<[Question]>
     private let shared: Mutex<Shared>
@@ -115,6 +117,7 @@ package final class Spool: Sendable {
         self.clock = clock
         storedBytes = keeping.storedBytes
         freeBytes = keeping.freeBytes
+        fleet = keeping.fleet
         requests = Doorbell(Requests())
         questions = Doorbell([])
         var shared = Shared(tally: keeping.opened.tally, limits: limits, queues: keeping.opened.queues)

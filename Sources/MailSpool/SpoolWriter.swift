@@ -30,6 +30,8 @@ final class SpoolWriter {
     private var corruption: SpoolError?
     /// Of the smallest chunk for which there was no room in this turn.
     private var tooBig: Int?
+    /// Commits that came to nothing in a row because another node was quicker with a key.
+    private var races = 0
 
     /// After a failed commit the settlements are tried again so often.
     private static let retrySeconds = 1.0
@@ -65,6 +67,7 @@ final class SpoolWriter {
             for beat in requests.beats { beat() }
             if requests.wantsRecount { wantRecount() }
             keepUp(isIdle: isIdle)
+            lookAround()
             isClosing = isClosing || requests.close
             if isClosing, backlog.isEmpty { return keeping.close() }
         }
@@ -85,7 +88,8 @@ final class SpoolWriter {
         guard corruption == nil else { return nil }
         let retry = unsettled.isEmpty && unset.isEmpty && damaged.isEmpty ? nil : Self.retrySeconds
         let probe = isWritable ? nil : Self.probeSeconds
-        return [upkeep.patience(tally), retry, probe].compactMap { $0 }.min()
+        let look = keeping.fleet == nil ? nil : Self.retrySeconds
+        return [upkeep.patience(tally), retry, probe, look].compactMap { $0 }.min()
     }
 
     private func publish() {
@@ -131,9 +135,20 @@ final class SpoolWriter {
             try tryCommit(chunks, isProbe: isProbe)
         } catch {
             if case .outOfSpace = error, divide(chunks) { return }
+            if case .conflict = error, races < Self.racesMax { return again(chunks) }
             failed(chunks, error)
-            giveBack(chunks)
+            chunks.giveBack()
         }
+        races = 0
+    }
+
+    private static let racesMax = 5
+
+    /// Another node has put in a key of these meanwhile: now that it is there, each job is judged anew.
+    private func again(_ chunks: [Chunk]) {
+        races += 1
+        for chunk in chunks { chunk.forgetVerdicts() }
+        commit(chunks)
     }
 
     private func tryCommit(_ chunks: [Chunk], isProbe: Bool) throws(SpoolError) {
@@ -212,7 +227,7 @@ final class SpoolWriter {
     private func refuse(_ chunks: [Chunk]) {
         guard !chunks.isEmpty else { return }
         failed(chunks, .outOfSpace(message: "there is no room on the disk for so much"))
-        giveBack(chunks)
+        chunks.giveBack()
     }
 
     /// Not even the ends fit.
@@ -323,7 +338,7 @@ final class SpoolWriter {
         unset.removeAll()
         publish()
         // First of all the answers: somebody waits for them.
-        giveBack(batch.chunks)
+        batch.chunks.giveBack()
         if written > 0 {
             upkeep.wrote()
             observer.committed(rows: written, seconds: seconds)
@@ -339,26 +354,23 @@ final class SpoolWriter {
         probeAt = clock.monotonic() + Self.probeSeconds
         if case .corrupt = error { isDamaged(error) } else { observer.spoolFailed(error) }
         publish()
-        for chunk in chunks {
-            for index in chunk.submissions.indices where chunk.refusals[index] == nil {
-                // What an earlier commit has kept stays kept; a job of this one's was not.
-                if let known = chunk.repeats[index], known.id <= lastID { continue }
-                chunk.repeats[index] = nil
-                chunk.refusals[index] = error
-            }
-        }
-    }
-
-    /// One call a sink, so that each event loop is woken once a commit.
-    private func giveBack(_ chunks: [Chunk]) {
-        guard let first = chunks.first else { return }
-        if chunks.allSatisfy({ $0.sink === first.sink }) { return first.sink.committed(chunks) }
-        for (_, chunks) in Dictionary(grouping: chunks, by: { ObjectIdentifier($0.sink) }) {
-            chunks.first?.sink.committed(chunks)
-        }
+        for chunk in chunks { chunk.refuse(error, after: lastID) }
     }
 
     // MARK: Upkeep
+
+    /// What other nodes do changes the tally too.
+    private func lookAround() {
+        guard keeping.fleet != nil, isWritable, unsettled.isEmpty else { return }
+        do throws(SpoolError) {
+            let current = try keeping.current(tally)
+            guard current != tally else { return }
+            tally = current
+            publish()
+        } catch {
+            failed([], error)
+        }
+    }
 
     private func wantRecount() {
         guard corruption == nil else { return }

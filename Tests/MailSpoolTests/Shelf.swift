@@ -3,20 +3,24 @@
 
 import Glibc
 import MailSpool
+import PostgreSQL
 
 /// Where the suite's jobs are kept. A new keeping gets a case here, and every test of the suite runs against it.
 final class Shelf: Sendable {
-    enum Kind: String, CaseIterable, Sendable { case memory, sqlite }
+    enum Kind: String, CaseIterable, Sendable { case memory, sqlite, postgresql }
 
     let kind: Kind
     private let memory = MemoryKeeping()
     let directory: TemporaryDirectory
     /// SQLite's name for the file system underneath; nil for the machine's own.
     private let vfs: String?
+    /// Of a PostgreSQL that is shared by all shelves.
+    private let location: FleetLocation?
 
     init(_ kind: Kind, vfs: String? = nil) throws {
         self.kind = kind
         self.vfs = vfs
+        location = kind == .postgresql ? try PostgreSQLServer.location() : nil
         directory = try TemporaryDirectory()
     }
 
@@ -31,12 +35,28 @@ final class Shelf: Sendable {
         case .memory: memory
         case .sqlite:
             try Self.opened(SQLiteKeeping(path: path, kinds: Self.kinds, vfs: vfs), checkpoints: vfs != nil)
+        case .postgresql: try open(node: "shelf")
         }
     }
 
     private static func opened(_ keeping: SQLiteKeeping, checkpoints: Bool) throws(SpoolError) -> SQLiteKeeping {
         if checkpoints { try keeping.checkpoint(everyPages: FaultRun.checkpointPages) }
         return keeping
+    }
+
+    /// One of several nodes that share what is kept.
+    /// - Parameter place: of its state on disk; nil: the one that belongs to its name.
+    func open(node: String, beside place: String? = nil) throws(SpoolError) -> PostgreSQLKeeping {
+        guard let location else { throw .failed(message: "\(kind) cannot be shared") }
+        return try PostgreSQLKeeping(
+            location, node: node, statePath: "\(path).\(place ?? node)", kinds: Self.kinds)
+    }
+
+    /// As if a later maild had been there.
+    func setFormat(_ version: Int) throws {
+        guard let location else { return }
+        let connection = try Connection(location.uri, application: "test")
+        try connection.run("UPDATE \"\(location.schema)\".format SET version = $1", [.integer(version)])
     }
 }
 
