@@ -74,7 +74,8 @@ package protocol Keeping: AnyObject {
     /// Bytes that the file system has left for us, nil where nobody knows; may be asked on any thread.
     var freeBytes: @Sendable () -> Int? { get }
     /// Gives some disk back that is not needed; returns whether there is more to do.
-    func shrink() throws(SpoolError) -> Bool
+    /// - Parameter whole: nothing is kept for the next burst either.
+    func shrink(whole: Bool) throws(SpoolError) -> Bool
     /// Puts room by for the ends of jobs, where there is enough of it.
     func keepReserve(bytes: Int)
     /// Gives up that room; false where there was none.
@@ -107,7 +108,7 @@ extension Keeping {
     package func wantRecount() throws(SpoolError) {}
     package func mark(corrupt message: String) {}
     package var freeBytes: @Sendable () -> Int? { { nil } }
-    package func shrink() throws(SpoolError) -> Bool { false }
+    package func shrink(whole: Bool) throws(SpoolError) -> Bool { false }
     package func keepReserve(bytes: Int) {}
     package func releaseReserve() -> Bool { false }
     package var checker: SpoolChecker? { nil }

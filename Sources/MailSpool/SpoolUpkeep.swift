@@ -12,6 +12,8 @@ final class SpoolUpkeep {
     private var hasKeys = true
     /// When to give some disk back; nil while there is none.
     private var shrinkAt: Double?
+    /// The same, while the disk is nearly full: then nobody's pause is waited for.
+    private var lowShrinkAt = 0.0
     private var space = SpaceWatch()
     /// Bytes of jobs since room was measured.
     private var written = 0
@@ -34,7 +36,7 @@ final class SpoolUpkeep {
     func patience(_ tally: Tally) -> Double? {
         let now = clock.monotonic()
         let prune = tally.finished > 0 || hasKeys ? pruneAt : nil
-        let look = space.isLow ? now + SpaceWatch.lowLookSeconds : nil
+        let look = space.isLow ? min(now + SpaceWatch.lowLookSeconds, lowShrinkAt) : nil
         return [prune, shrinkAt, look].compactMap { $0 }.min().map { max(0, $0 - now) }
     }
 
@@ -63,17 +65,22 @@ final class SpoolUpkeep {
     }
 
     /// A commit found no room, whatever was measured.
-    func foundNoRoom() { space.forget() }
+    func foundNoRoom() {
+        space.forget()
+        lowShrinkAt = 0
+    }
 
     // MARK: Shrinking
 
     func shrinkIfDue(isIdle: Bool) throws(SpoolError) {
         let now = clock.monotonic()
         // On a full disk nobody's job is taken meanwhile, and this may be what makes room.
-        guard let at = shrinkAt, isIdle || space.isLow, now >= at || space.isLow else { return }
-        shrinkAt = nil
-        if try keeping.shrink() {
-            shrinkAt = clock.monotonic() + Self.stepSeconds
+        let isDue = space.isLow ? now >= lowShrinkAt : isIdle && shrinkAt.map { now >= $0 } ?? false
+        guard isDue else { return }
+        (shrinkAt, lowShrinkAt) = (nil, now + SpaceWatch.lowLookSeconds)
+        if try keeping.shrink(whole: space.isLow) {
+            let next = clock.monotonic() + Self.stepSeconds
+            (shrinkAt, lowShrinkAt) = (next, next)
             space.forget()
         }
     }

@@ -49,6 +49,27 @@ struct ShrinkTests {
         #expect(try await CheckTests.report(stage).isClean)
     }
 
+    @Test("on a nearly full disk nothing is kept for the next burst, neither in the file nor in its log")
+    func whole() async throws {
+        let gauge = SpaceTests.Gauge()
+        let stage = try SpaceTests.stage(.sqlite, gauge)
+        let ids = try await Self.fill(stage, megabytes: 3)
+        await stage.settle(ids.map { Settlement($0, to: .delivered, bytes: 10_000) })
+        #expect(Self.size(stage) + Self.size(stage, "-wal") > 3 << 20)
+        gauge.free = 1
+        stage.clock.advance(monotonic: 1.1)
+        // Refused, and room is measured.
+        #expect(try await stage.append([Draft()]).refusals.count == 1)
+        var turns = 0
+        while Self.size(stage) + Self.size(stage, "-wal") > 1 << 20, turns < 10_000 {
+            stage.clock.advance(monotonic: 0.1)
+            await stage.turn()
+            turns += 1
+        }
+        #expect(Self.size(stage, "-wal") == 0 && Self.size(stage) < 1 << 20)
+        #expect(try await CheckTests.report(stage).isClean)
+    }
+
     @Test("a log that a long read made grow is cut when the read is over")
     func log() async throws {
         let stage = try Stage(.sqlite)

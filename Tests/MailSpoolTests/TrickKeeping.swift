@@ -65,7 +65,7 @@ final class TrickKeeping: Keeping {
     func takeRecorded() -> [DamagedRow] { base.takeRecorded() }
     func wantRecount() throws(SpoolError) { try base.wantRecount() }
     func mark(corrupt message: String) { base.mark(corrupt: message) }
-    func shrink() throws(SpoolError) -> Bool { try base.shrink() }
+    func shrink(whole: Bool) throws(SpoolError) -> Bool { try base.shrink(whole: whole) }
     var checker: SpoolChecker? { base.checker }
     func reading() throws(SpoolError) -> any Reading { try base.reading() }
     func close() { base.close() }

@@ -357,7 +357,7 @@ package final class SQLiteKeeping: Keeping {
         }
     }
 
-    package func shrink() throws(SpoolError) -> Bool { try shrinking.step() }
+    package func shrink(whole: Bool) throws(SpoolError) -> Bool { try shrinking.step(whole: whole) }
     package func keepReserve(bytes: Int) { reserve.fill(to: bytes) }
     package func releaseReserve() -> Bool { reserve.release() }
 

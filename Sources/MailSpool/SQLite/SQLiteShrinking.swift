@@ -31,21 +31,31 @@ final class SQLiteShrinking {
         try database.execute("PRAGMA journal_size_limit = \(Self.logBytesMax)")
     }
 
-    /// - Returns: whether there is more to do.
-    func step() throws(SpoolError) -> Bool {
-        if isIncremental, try excess() > 0 {
+    /// - Parameter whole: nothing is spared for the next burst: the disk is nearly full.
+    /// - Returns: whether there may be more to do.
+    func step(whole: Bool) throws(SpoolError) -> Bool {
+        // The log first: on a full disk what moves pages would find no room for its own.
+        if whole, try cutLog(over: 0) { return true }
+        if isIncremental, try excess(whole) > 0 {
             try database.execute("PRAGMA incremental_vacuum(\(Self.stepPages))")
             // The file is cut when the log has been copied into it.
-            if try excess() <= 0 { try copyLog() }
+            if try excess(whole) <= 0 { try copyLog() }
             return true
         }
-        if Self.size(database.path + "-wal") > Self.logBytesMax { try copyLog() }
-        return false
+        return try cutLog(over: Self.logBytesMax)
     }
 
-    private func excess() throws(SpoolError) -> Int64 {
-        let all = try Self.number(pages)
-        return try Self.number(freePages) - all / Self.sparePart - Self.sparePages
+    /// - Returns: whether it is shorter now.
+    private func cutLog(over bytes: Int) throws(SpoolError) -> Bool {
+        let before = logBytes
+        guard before > bytes else { return false }
+        try copyLog()
+        return logBytes < before
+    }
+
+    private func excess(_ whole: Bool) throws(SpoolError) -> Int64 {
+        let free = try Self.number(freePages)
+        return whole ? free : try free - Self.number(pages) / Self.sparePart - Self.sparePages
     }
 
     private static func number(_ statement: Statement) throws(SpoolError) -> Int64 {
@@ -60,8 +70,8 @@ final class SQLiteShrinking {
         try database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     }
 
-    private static func size(_ path: String) -> Int {
+    private var logBytes: Int {
         var status = stat()
-        return stat(path, &status) == 0 ? Int(status.st_size) : 0
+        return stat(database.path + "-wal", &status) == 0 ? Int(status.st_size) : 0
     }
 }
