@@ -337,13 +337,13 @@ def test_mailctl_shows_the_feeds(running, redis, feed, tmp_path):
         one.wait_for("acknowledged_total", 2)
     dead = feed(running, "dead").start()
     dead.kill()
-    shown = running.mailctl("feeds", "--feeds", str(tmp_path))
+    shown = running.mailctl("feeds", "--feeds", str(one.run_directory))
     assert shown.returncode == 0, shown.stderr
     lines = [line.split() for line in shown.stdout.splitlines()]
     assert lines[0][:4] == ["FEED", "KIND", "STATE", "ACK"]
     assert lines[1][:3] == ["dead", "?", "silent"]
     assert lines[2][:4] == ["shop", "redis", "connected", "accepted"] and lines[2][-5:] == ["2", "1", "1", "0", "0"]
-    document = json.loads(running.mailctl("feeds", "--feeds", str(tmp_path), "--json").stdout)
+    document = json.loads(running.mailctl("feeds", "--feeds", str(one.run_directory), "--json").stdout)
     assert [each["feed"] for each in document["feeds"]] == ["dead", "shop"]
     assert document["feeds"][1]["subject"] == f"stream {STREAM} at 127.0.0.1:{redis.port}"
 
