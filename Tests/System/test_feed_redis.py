@@ -61,7 +61,8 @@ def wait_until_acknowledged(client, feed=None):
         until(told, "all entries are acknowledged")
     except AssertionError:
         print("pending:", client("XPENDING", STREAM, "maild"), "group:", client("XINFO", "GROUPS", STREAM))
-        print("the feed:", {name: numbers for name, numbers in feed.metrics().items() if "feed" in name} if feed else "")
+        if feed:
+            print("the feed:", {name: value for name, value in feed.metrics().items() if "feed" in name})
         raise
 
 
