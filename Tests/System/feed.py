@@ -27,7 +27,9 @@ class Feed:
         self.name = name
         self.configuration_path = self.directory / f"{name}.toml"
         self.log_path = self.directory / f"{name}.log"
-        self.status_path = self.directory / name
+        self.run_directory = self.directory / "run"
+        self.run_directory.mkdir(exist_ok=True)
+        self.status_path = self.run_directory / name
         self.port = free_port()
         self.notices = Notices(self.directory / f"{name}.notify")
         self.process = None
@@ -46,7 +48,7 @@ class Feed:
         return self
 
     def spawn(self):
-        command = [FEED, self.name, "--config", str(self.configuration_path), "--run", str(self.directory)]
+        command = [FEED, self.name, "--config", str(self.configuration_path), "--run", str(self.run_directory)]
         surroundings = {"PATH": os.environ["PATH"], "NOTIFY_SOCKET": self.notices.path} | self.environment
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(

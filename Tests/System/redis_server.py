@@ -32,7 +32,16 @@ class RedisServer:
                 ["redis-server", *ports, "--bind", "127.0.0.1", "--dir", str(self.directory), "--appendonly", "yes",
                  "--appendfsync", "always", "--save", "", *self.arguments], stdout=log, stderr=log)
         until(lambda: is_listening(self.port), "redis-server listens", failed=lambda: self.process.poll() is not None)
+        if not self.tls:
+            until(self._answers, "redis-server has read its data", 60)
         return self
+
+    def _answers(self):
+        try:
+            with self.client() as client:
+                return client("PING") == b"PONG"
+        except (RuntimeError, OSError):
+            return False
 
     def kill(self):
         self.process.kill()

@@ -186,8 +186,8 @@ ROWS = [
               "cps",
               (f"sum by (feed, error) ({rate('maild_feed_rejected_total')})", "{{feed}} {{error}}"),
               (f"sum by (feed) ({rate('maild_feed_dead_letters_total')})", "{{feed}} dead letters")),
-        graph("Repeats and breaks of feeds",
-              "Messages that came again, those that maild knew already, and what was the cause of it.", "cps",
+        graph("Repeats and breaks of feeds", "Messages that came again, those that maild knew already, and what was "
+              "the cause of it.", "cps",
               (f"sum by (feed) ({rate('maild_feed_redelivered_total')})", "{{feed}} redelivered"),
               (f"sum by (feed) ({rate('maild_feed_duplicates_total')})", "{{feed}} known already"),
               (f"sum by (feed) ({rate('maild_feed_pauses_total')})", "{{feed}} pauses"),
