@@ -24,6 +24,11 @@ final class PostgreSQLServer: Sendable {
     }
 
     private init() throws {
+        // Many shelves are open at once, each with connections of its own.
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        limit.rlim_cur = min(limit.rlim_max, 16_384)
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         var template = Array("\(P_tmpdir)/maild-postgresql-XXXXXX".utf8CString)
         guard let made = mkdtemp(&template) else { throw Failed(description: String(cString: strerror(errno))) }
         directory = String(cString: made)
@@ -47,7 +52,7 @@ final class PostgreSQLServer: Sendable {
         [ "$(id -u)" = 0 ] && chown postgres DIRECTORY
         as "$bin/initdb" --auth trust --username maild --no-sync --pgdata DIRECTORY/data >DIRECTORY/log &&
         as "$bin/pg_ctl" --pgdata DIRECTORY/data --log DIRECTORY/server.log --wait --timeout 120 \
-        --options "-k DIRECTORY -c listen_addresses= -c max_connections=300" start >/dev/null && echo started ||
+        --options "-k DIRECTORY -c listen_addresses= -c max_connections=1000" start >/dev/null && echo started ||
         cat DIRECTORY/log DIRECTORY/server.log
         """
     private static let watch = """
