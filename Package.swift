@@ -58,7 +58,9 @@ let package = Package(
         room("MailJob"),
         room("MailWire", ["MailJob"]),
         room("MailMessage", ["MailJob", crypto, cryptoExtras]),
-        room("MailSpool", ["MailJob", "CSQLite", nioCore]),
+        // No module map of libpq: the library is found while the daemon runs, by those who want it.
+        room("PostgreSQL"),
+        room("MailSpool", ["MailJob", "CSQLite", "PostgreSQL", nioCore]),
         room("Exposition"),
         room("Systemd", ["CSystemd"]),
         room("DNS", ["CUnbound"]),
@@ -95,7 +97,7 @@ let package = Package(
         tests(
             "MailMessageTests", ["MailJob", "MailMessage", crypto, cryptoExtras],
             exclude: ["judge.py", "report_judge.py"]),
-        tests("MailSpoolTests", ["MailJob", "MailSpool", "CSQLite", nioCore]),
+        tests("MailSpoolTests", ["MailJob", "MailSpool", "PostgreSQL", "CSQLite", nioCore]),
         tests("ExpositionTests", ["Exposition"]),
         tests("SystemdTests", ["Systemd"]),
         tests("DNSTests", ["DNS"]),

@@ -72,6 +72,12 @@ extension Configuration {
         package var bytesMax = Limits.spoolBytesMax
         package var historySeconds = Double(Limits.historySeconds)
         package var historyJobsMax = Limits.historyJobsMax
+        /// Of a PostgreSQL that many nodes share; nil: the jobs are in a file of this node's own.
+        package var database: String?
+        /// Where the tables stand in it.
+        package var schema = "maild"
+        /// This node's name; empty: the machine's.
+        package var node = ""
 
         init(directory: String) { path = directory + "/spool.db" }
     }

@@ -16,10 +16,13 @@ extension Configuration {
         // A kind has its number, its metrics and its schema from the start on.
         let kinds = Kinds.others.filter { $0.isNamed(self) != $0.isNamed(old) }.map(\.type)
         let waits = { (key: String) in
-            key.hasPrefix("sockets.") || key == "spool.path" || kinds.contains { key.hasPrefix("\($0).") }
+            key.hasPrefix("sockets.") || Self.spoolPlaces.contains(key) || kinds.contains { key.hasPrefix("\($0).") }
         }
         return (differing.filter { !waits($0) }, differing.filter(waits))
     }
+
+    /// Where the jobs are: opened once.
+    private static let spoolPlaces = ["spool.path", "spool.database", "spool.schema", "spool.node"]
 
     /// Every key with its value as text, for comparing.
     private var entries: [(String, String)] {
@@ -38,6 +41,9 @@ extension Configuration {
             ("spool.bytes_max", "\(spool.bytesMax)"),
             ("spool.history_seconds", "\(spool.historySeconds)"),
             ("spool.history_jobs_max", "\(spool.historyJobsMax)"),
+            ("spool.database", spool.database ?? ""),
+            ("spool.schema", spool.schema),
+            ("spool.node", spool.node),
         ]
         entries += limitEntries
         entries += [

@@ -9,7 +9,9 @@ enum ConfigurationKeys {
     static let tables: [String: [String]] = [
         "": ["hostname", "workers", "log_level", "log_addresses", "default_relay", "drain_seconds_max"],
         "sockets": ["submit", "control", "metrics"],
-        "spool": ["path", "jobs_max", "bytes_max", "history_seconds", "history_jobs_max"],
+        "spool": [
+            "path", "jobs_max", "bytes_max", "history_seconds", "history_jobs_max", "database", "schema", "node",
+        ],
         "limits": [
             "line_bytes_max", "reading_bytes_max", "connections_max", "connections_per_user_max",
             "unanswered_lines_max", "line_seconds_max", "recipients_max",

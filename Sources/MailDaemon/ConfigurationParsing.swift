@@ -64,6 +64,26 @@ extension Configuration {
         try reader.read(["spool", "bytes_max"], into: &spool.bytesMax, Ranges.spoolBytes)
         try reader.read(["spool", "history_seconds"], into: &spool.historySeconds, 0...Ranges.year)
         try reader.read(["spool", "history_jobs_max"], into: &spool.historyJobsMax, 0...Ranges.billion)
+        try readFleet(reader)
+    }
+
+    private mutating func readFleet(_ reader: ConfigurationReader) throws(ConfigurationError) {
+        let uri = "a URI such as postgresql://maild@db.example.org/maild"
+        try reader.read(["spool", "database"], into: &spool.database, wanted: uri) { text in
+            ["postgresql://", "postgres://"].contains { text.hasPrefix($0) } ? .some(text) : nil
+        }
+        let name = "1 to 63 of a-z, 0-9 and _, with a letter first"
+        try reader.read(["spool", "schema"], into: &spool.schema, wanted: name) { text in
+            let isName = text.utf8.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F }
+            return isName && (1...63).contains(text.utf8.count) && text.first?.isLetter == true ? text : nil
+        }
+        try reader.read(["spool", "node"], into: &spool.node, wanted: "1 to 63 printable characters") { text in
+            let isName = text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+            return isName && (1...63).contains(text.utf8.count) ? text : nil
+        }
+        for key in ["schema", "node"] where spool.database == nil && reader.has(["spool", key]) {
+            throw reader.error(["spool", key], "means nothing without spool.database")
+        }
     }
 
     private mutating func readLimits(_ reader: ConfigurationReader) throws(ConfigurationError) {

@@ -114,6 +114,9 @@ final class Heartbeat: @unchecked Sendable {
         let away = relaysAway.withLock { $0 }
         if !away.isEmpty { parts.append("relay \(away.joined(separator: ", ")) away") }
         if !spool.isWritable { parts.append("the spool cannot be written") }
+        if let fleet = spool.fleet {
+            parts.append(fleet.absence == nil ? "\(fleet.nodes) nodes" : "the database is away")
+        }
         return parts.joined(separator: ", ")
     }
 }

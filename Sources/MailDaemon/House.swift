@@ -72,9 +72,7 @@ final class House: @unchecked Sendable {
 
     /// Opens the spool, which recovers by itself, and sets the dispatcher to work on what it holds.
     func open(_ sockets: ListeningSockets) throws(DaemonFailure) {
-        let keeping = try Self.attempt { () throws(SpoolError) in
-            try SQLiteKeeping(path: configuration.spool.path, kinds: kinds.all.map(\.type))
-        }
+        let keeping = try Self.attempt { () throws(SpoolError) in try keep() }
         let inHand = try Self.attempt { () throws(SpoolError) in try recover(keeping) }
         let found = keeping.opened
         events.apps.remember(found.settings)
@@ -102,8 +100,15 @@ final class House: @unchecked Sendable {
         heartbeat.watch(dispatcher, spool, delivery, state: { [self] in state.withLock { $0 } })
     }
 
+    private func keep() throws(SpoolError) -> any Keeping {
+        let (spool, types) = (configuration.spool, kinds.all.map(\.type))
+        guard let location = FleetLocation(spool) else { return try SQLiteKeeping(path: spool.path, kinds: types) }
+        let node = spool.node.isEmpty ? configuration.hostname : spool.node
+        return try PostgreSQLKeeping(location, node: node, statePath: spool.path, kinds: types)
+    }
+
     /// Before anything is begun: what the daemon before this one died of goes on record, and queues get their numbers.
-    private func recover(_ keeping: SQLiteKeeping) throws(SpoolError) -> InHand {
+    private func recover(_ keeping: any Keeping) throws(SpoolError) -> InHand {
         let inHand = try InHand(path: configuration.spool.path + ".inhand")
         let recovery = try keeping.recover(inHand: inHand.found, at: clock.now())
         for job in recovery.again { events.crashed(job: job, isHeld: false) }

@@ -59,3 +59,12 @@ extension Priority {
             }
     }
 }
+
+extension FleetLocation {
+    /// Nil where this node has its jobs in a file of its own.
+    init?(_ spool: Configuration.Spool) {
+        guard let database = spool.database else { return nil }
+        self.init(uri: database)
+        schema = spool.schema
+    }
+}

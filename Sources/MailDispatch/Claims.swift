@@ -11,6 +11,7 @@ import NIOCore
 extension Dispatcher {
     func readReady() {
         guard let spool, !isDraining else { return }
+        guard spool.fleet == nil else { return claimMore(spool) }
         if window.needsLanes { return readLanes(spool) }
         if window.wantsDue { readDue() }
         for read in window.lanesToRead() {
@@ -90,6 +91,10 @@ extension Dispatcher {
     func readDue() {
         // Whatever is due by now is found by this look, or by one that the window remembers.
         dueAt = nil
+        guard spool?.fleet == nil else {
+            fleet.isWanted = true
+            return pump()
+        }
         guard let spool, !isDraining, let look = window.beginDue() else { return }
         let now = clock.now()
         spool.ask { [self] reading in

@@ -43,6 +43,7 @@ package final class Dispatcher: @unchecked Sendable {
     var isPaused = false
     var isDraining = false
     var isReadingLanes = false
+    var fleet = FleetClaims()
     /// Where claims outlive the process; nil where nobody asks for them afterwards.
     private let inHand: InHand?
     private var isPumping = false
@@ -86,12 +87,13 @@ package final class Dispatcher: @unchecked Sendable {
     /// Begins to work on what the spool holds. On the loop.
     package func start(_ spool: Spool) {
         self.spool = spool
-        window = ReadyWindow(hasReady: spool.opened.tally.ready > 0)
+        window = ReadyWindow(hasReady: spool.fleet == nil && spool.opened.tally.ready > 0)
         window.rules = settings.queues
         for (name, number) in spool.opened.queues where spool.opened.settings[DispatchFact.paused(queue: name)] != nil {
             window.rules[number, default: QueueRule()].isPaused = true
         }
         for kind in kinds { kind.staffed(by: pool.target) }
+        if let member = spool.fleet { join(member) }
         readDue()
         pump()
     }
@@ -109,7 +111,7 @@ package final class Dispatcher: @unchecked Sendable {
     }
 
     private var canBegin: Bool {
-        pool.hasFree && !isPaused && !isDraining && unsettled < Self.unsettledMax && spool != nil
+        pool.hasFree && !isPaused && !isDraining && unsettled < Self.unsettledMax && spool != nil && holdsLease
     }
 
     private var largeRoom: Int { largeBytes == 0 ? .max : max(0, Limits.largeInHandBytesMax - largeBytes) }
@@ -273,6 +275,7 @@ package final class Dispatcher: @unchecked Sendable {
             window.settled(id)
             if !unsettledDue.isEmpty, let due = unsettledDue.removeValue(forKey: id) { noteDue(due) }
         }
+        fleet.isWanted = true
         for chunk in chunks { take(chunk) }
         pump()
     }
@@ -281,6 +284,8 @@ package final class Dispatcher: @unchecked Sendable {
         chunk.forEachKept { index, id in
             let job = chunk.submissions[index]
             if let due = job.dueAt { return noteDue(due) }
+            // It is found by a claim, of this node or of another.
+            guard spool?.fleet == nil else { return }
             let lane = Lane(priority: job.priority, queue: job.queue, uid: chunk.uid)
             let held = job.range.count > Limits.largeBodyBytes ? 0 : job.range.count
             guard window.admits(id, lane, length: held) else { return }
@@ -295,6 +300,7 @@ package final class Dispatcher: @unchecked Sendable {
     package func drain(seconds: Double, done: @escaping @Sendable (_ givenBack: Int) -> Void) {
         loop.assertInEventLoop()
         isDraining = true
+        releaseAtHand()
         dueTimer?.cancel()
         whenIdle = done
         let pause = TimeAmount.milliseconds(Int64(seconds * 1000))
@@ -323,6 +329,7 @@ extension Dispatcher: SpoolListener {
     package func changed(_ jobs: [ChangedJob]) {
         loop.execute { [self] in
             window.changed(jobs.map(\.id))
+            fleet.isWanted = true
             for due in jobs.compactMap(\.dueAt) { noteDue(due) }
             pump()
         }

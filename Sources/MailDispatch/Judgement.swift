@@ -72,6 +72,7 @@ extension Settlement {
             uid: job.uid, queue: job.queue, isKeyed: job.isKeyed, attempts: judgement.attempts,
             fates: judgement.state.isFinal ? nil : result.fates,
             history: history, bytes: job.length)
+        claim = job.claim
     }
 
     /// A job whose time ran out while it waited: expired where no attempt was ever made, else a dead letter.
@@ -80,5 +81,6 @@ extension Settlement {
             id: job.id, was: job.state, state: job.attempts == 0 ? .expired : .failed, endedAt: now, kind: job.kind,
             uid: job.uid, queue: job.queue, isKeyed: job.isKeyed, attempts: job.attempts, fates: job.fates, history: [],
             bytes: job.length)
+        claim = job.claim
     }
 }

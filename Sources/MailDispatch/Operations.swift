@@ -62,6 +62,7 @@ extension Dispatcher {
         let before = isPaused
         isPaused = paused
         spool?.set(DispatchFact.paused, to: paused ? "yes" : nil)
+        if paused { releaseAtHand() }
         if before != paused { events.paused(paused) }
         pump()
         return before

@@ -172,6 +172,30 @@ package struct ReadyWindow {
         free(withdrawals.readEnded(lane: number))
     }
 
+    // MARK: Claimed
+
+    /// Jobs that this node has claimed.
+    /// - Returns: those that operators are about to change; they are to be given back.
+    package mutating func claimed(_ jobs: [WaitingJob]) -> [WaitingJob] {
+        for job in jobs where !withdrawals.names(job.id) { put(job, number(job.lane), isDue: true) }
+        return jobs.filter { withdrawals.names($0.id) }
+    }
+
+    /// Lanes with so many jobs at hand.
+    package func lanes(atLeast count: Int) -> Set<Lane> { Set(lanes.filter { $0.count >= count }.map(\.lane)) }
+
+    /// Lets go of all that is at hand, and returns it.
+    package mutating func clear() -> [WaitingJob] {
+        var cleared: [WaitingJob] = []
+        for number in lanes.indices where lanes[number].count > 0 {
+            while let job = lanes[number].take() { cleared.append(job) }
+            leave(number)
+        }
+        count = 0
+        bytes = 0
+        return cleared
+    }
+
     // MARK: Due
 
     /// Scheduled jobs at hand or in hand, until their settlement is on disk.

@@ -50,6 +50,8 @@ struct Withdrawals {
         return true
     }
 
+    func names(_ id: JobID) -> Bool { !jobs.isEmpty && jobs[id] != nil }
+
     /// Nothing became of the change.
     mutating func restore(_ ids: [JobID]) -> Freed { letGo(ids) }
 

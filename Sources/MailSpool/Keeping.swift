@@ -59,7 +59,18 @@ package protocol Keeping: AnyObject {
     ) throws(SpoolError) -> Pruned
     /// A reading side of its own, for another thread.
     func reading() throws(SpoolError) -> any Reading
+    /// This node among those that share the keeping; nil where it has it for itself.
+    var fleet: FleetMember? { get }
+    /// The tally with what other nodes have done since.
+    /// - Parameter tally: as this node knows it.
+    func current(_ tally: Tally) throws(SpoolError) -> Tally
     func close()
+}
+
+/// A keeping that one daemon has for itself.
+extension Keeping {
+    package var fleet: FleetMember? { nil }
+    package func current(_ tally: Tally) throws(SpoolError) -> Tally { tally }
 }
 
 package struct OpenedSpool: Sendable {
@@ -145,10 +156,17 @@ package protocol Reading: AnyObject {
     ) throws(SpoolError) -> JobPage
     /// One job, finished ones included, with its idempotency key.
     func show(_ id: JobID) throws(SpoolError) -> JobRecord?
+    /// Takes jobs whose time has come for this node; only where `Keeping.fleet` is there.
+    func claim(_ wish: ClaimWish) throws(SpoolError) -> ClaimedJobs
+    /// Gives claimed jobs back that were not begun.
+    func release(_ jobs: [WaitingJob]) throws(SpoolError)
     func close()
 }
 
 extension Reading {
+    package func claim(_ wish: ClaimWish) throws(SpoolError) -> ClaimedJobs { ClaimedJobs(session: 0) }
+    package func release(_ jobs: [WaitingJob]) throws(SpoolError) {}
+
     package func body(_ id: JobID) throws(SpoolError) -> ByteBuffer? {
         try show(id).flatMap { $0.state.isFinal ? nil : ByteBuffer(bytes: $0.body) }
     }

@@ -26,6 +26,8 @@ package struct Settlement: Sendable {
     package var bytes: Int
     /// Tells the sender of a failure: kept by the same commit, or not at all.
     package var report: ReportJob?
+    /// That of the job as it was claimed: if it is another by now, nothing is settled. 0 takes any.
+    package var claim: Int64 = 0
 
     package init(
         id: JobID, was: JobState, state: JobState, dueAt: WallTime? = nil, endedAt: WallTime, kind: UInt8, uid: UInt32,

@@ -42,6 +42,8 @@ package final class Spool: Sendable {
     package let opened: OpenedSpool
     package let clock: any Clock
     package let storedBytes: @Sendable () -> Int
+    /// This node among those that share the spool; nil where it has it for itself.
+    package let fleet: FleetMember?
     private let requests: Doorbell<Requests>
     private let questions: Doorbell<[Question]>
     private let shared: Mutex<Shared>
@@ -91,6 +93,7 @@ package final class Spool: Sendable {
         opened = keeping.opened
         self.clock = clock
         storedBytes = keeping.storedBytes
+        fleet = keeping.fleet
         requests = Doorbell(Requests())
         questions = Doorbell([])
         shared = Mutex(Shared(tally: keeping.opened.tally, limits: limits, queues: keeping.opened.queues))

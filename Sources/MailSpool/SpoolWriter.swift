@@ -24,6 +24,8 @@ final class SpoolWriter {
     private var pruneAt: Double
     /// Keys of jobs that have ended wait to be forgotten; unknown at the start.
     private var hasKeys = true
+    /// Commits that came to nothing in a row because another node was quicker with a key.
+    private var races = 0
 
     /// After a failed commit the settlements are tried again so often.
     private static let retrySeconds = 1.0
@@ -53,6 +55,7 @@ final class SpoolWriter {
             serve(requests)
             for beat in requests.beats { beat() }
             pruneIfDue()
+            lookAround()
             isClosing = isClosing || requests.close
             if isClosing, backlog.isEmpty { return keeping.close() }
         }
@@ -71,7 +74,8 @@ final class SpoolWriter {
     /// How long to sleep at most: nothing wakes an idle writer but history that will grow old.
     private var patience: Double? {
         if !unsettled.isEmpty || !unset.isEmpty { return Self.retrySeconds }
-        return tally.finished > 0 || hasKeys ? max(0, pruneAt - clock.monotonic()) : nil
+        let prune = tally.finished > 0 || hasKeys ? max(0, pruneAt - clock.monotonic()) : nil
+        return keeping.fleet == nil ? prune : min(prune ?? Self.retrySeconds, Self.retrySeconds)
     }
 
     /// One commit: what comes meanwhile is looked at before the next.
@@ -108,9 +112,23 @@ final class SpoolWriter {
             }
             taken(batch, rows: rows, seconds: clock.monotonic() - began)
         } catch {
+            if case .conflict = error, races < Self.racesMax { return again(chunks) }
             failed(chunks, error)
         }
+        races = 0
         giveBack(chunks)
+    }
+
+    private static let racesMax = 5
+
+    /// Another node has put in a key of these meanwhile: now that it is there, each job is judged anew.
+    private func again(_ chunks: [Chunk]) {
+        races += 1
+        for chunk in chunks {
+            chunk.refusals = [:]
+            chunk.repeats = [:]
+        }
+        commit(chunks)
     }
 
     // MARK: Operators
@@ -194,6 +212,19 @@ final class SpoolWriter {
         if chunks.allSatisfy({ $0.sink === first.sink }) { return first.sink.committed(chunks) }
         for (_, chunks) in Dictionary(grouping: chunks, by: { ObjectIdentifier($0.sink) }) {
             chunks.first?.sink.committed(chunks)
+        }
+    }
+
+    /// What other nodes do changes the tally too.
+    private func lookAround() {
+        guard keeping.fleet != nil, isWritable, unsettled.isEmpty else { return }
+        do throws(SpoolError) {
+            let current = try keeping.current(tally)
+            guard current != tally else { return }
+            tally = current
+            spool.publish(tally, isWritable: isWritable)
+        } catch {
+            failed([], error)
         }
     }
 

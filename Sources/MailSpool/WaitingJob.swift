@@ -28,6 +28,8 @@ package struct WaitingJob: Sendable {
     package var body: ByteBuffer
     /// Of the submitted line.
     package var length: Int
+    /// How often it was claimed by any node; 0 where claims are kept in memory.
+    package var claim: Int64 = 0
 
     package init(
         id: JobID, state: JobState, kind: UInt8, priority: UInt8, uid: UInt32, queue: UInt16 = 0, attempts: Int,

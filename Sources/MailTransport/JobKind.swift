@@ -94,6 +94,8 @@ package protocol JobKind: AnyObject {
     var reports: [TransportReport] { get }
     /// So many workers share all kinds.
     func staffed(by workers: Int)
+    /// So many nodes of a fleet share what relays may be given.
+    func shared(by nodes: Int)
     /// Whether the sender of a job with this line may want to be told of its failure.
     func mayReport(_ line: ByteBuffer) -> Bool
     /// What tells the sender of a failure: the line of a job of the same kind.
@@ -102,6 +104,7 @@ package protocol JobKind: AnyObject {
 
 extension JobKind {
     package func staffed(by workers: Int) {}
+    package func shared(by nodes: Int) {}
     package func mayReport(_ line: ByteBuffer) -> Bool { false }
     package func report(_ failure: FailedWork, done: @escaping (FailureReport) -> Void) { done(.none) }
 }

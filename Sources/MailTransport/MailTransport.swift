@@ -107,6 +107,8 @@ package protocol MailTransport: AnyObject {
     func rouse()
     /// So many workers share all transports.
     func staffed(by workers: Int)
+    /// So many nodes of a fleet share what relays may be given.
+    func shared(by nodes: Int)
     /// Behind it are many servers that it spares one by one: what one of them says is not said of all.
     var hasManyServers: Bool { get }
 }
@@ -115,6 +117,7 @@ extension MailTransport {
     package var hasManyServers: Bool { false }
     package func rouse() {}
     package func staffed(by workers: Int) {}
+    package func shared(by nodes: Int) {}
 }
 
 /// A transport's numbers as `mailctl status` shows them.

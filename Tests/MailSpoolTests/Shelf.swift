@@ -3,17 +3,21 @@
 
 import Glibc
 import MailSpool
+import PostgreSQL
 
 /// Where the suite's jobs are kept. A new keeping gets a case here, and every test of the suite runs against it.
 final class Shelf: Sendable {
-    enum Kind: String, CaseIterable, Sendable { case memory, sqlite }
+    enum Kind: String, CaseIterable, Sendable { case memory, sqlite, postgresql }
 
     let kind: Kind
     private let memory = MemoryKeeping()
     private let directory: TemporaryDirectory
+    /// Of a PostgreSQL that is shared by all shelves.
+    private let location: FleetLocation?
 
     init(_ kind: Kind) throws {
         self.kind = kind
+        location = kind == .postgresql ? try PostgreSQLServer.location() : nil
         directory = try TemporaryDirectory()
     }
 
@@ -27,7 +31,23 @@ final class Shelf: Sendable {
         switch kind {
         case .memory: memory
         case .sqlite: try SQLiteKeeping(path: path, kinds: Self.kinds)
+        case .postgresql: try open(node: "shelf")
         }
+    }
+
+    /// One of several nodes that share what is kept.
+    /// - Parameter place: of its state on disk; nil: the one that belongs to its name.
+    func open(node: String, beside place: String? = nil) throws(SpoolError) -> PostgreSQLKeeping {
+        guard let location else { throw .failed(message: "\(kind) cannot be shared") }
+        return try PostgreSQLKeeping(
+            location, node: node, statePath: "\(path).\(place ?? node)", kinds: Self.kinds)
+    }
+
+    /// As if a later maild had been there.
+    func setFormat(_ version: Int) throws {
+        guard let location else { return }
+        let connection = try Connection(location.uri, application: "test")
+        try connection.run("UPDATE \"\(location.schema)\".format SET version = $1", [.integer(version)])
     }
 }
 

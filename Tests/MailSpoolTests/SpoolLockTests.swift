@@ -53,7 +53,7 @@ struct SpoolLockTests {
         let keeping = try Self.open(shelf)
         defer { keeping.close() }
         var found: [CInt] = []
-        for descriptor in 0..<CInt(1024) {
+        for descriptor in 0..<CInt(16_384) {
             var target = [CChar](repeating: 0, count: 4096)
             let count = readlink("/proc/self/fd/\(descriptor)", &target, target.count)
             let name = String(decoding: target.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)

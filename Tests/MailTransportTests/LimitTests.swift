@@ -33,6 +33,18 @@ struct TokenBucketTests {
         }
     }
 
+    @Test("goes on at another rate, with what is there and no more than that keeps")
+    func changes() {
+        var bucket = TokenBucket(rate: 100, now: 0)
+        bucket.change(rate: 20, now: 0)
+        #expect(bucket.rate == 20)
+        #expect((bucket.take(at: 0)) as Bool)
+        #expect((bucket.take(at: 0)) as Bool)
+        #expect(abs(bucket.wait(at: 0) - 0.05) < 1e-6)
+        bucket.change(rate: 100, now: 0)
+        #expect(abs(bucket.wait(at: 0) - 0.01) < 1e-6)
+    }
+
     @Test("tells how long a place in line lasts")
     func waits() {
         var bucket = TokenBucket(rate: 2, now: 0)

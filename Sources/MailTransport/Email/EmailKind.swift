@@ -14,6 +14,7 @@ package final class EmailKind: JobKind {
     private var transport: any MailTransport
     private var isClosed = false
     private var workers = Limits.workersDefault
+    private var nodes = 1
     /// Transports of an earlier configuration that still finish their mail.
     private var leaving: [ObjectIdentifier: any MailTransport] = [:]
 
@@ -91,6 +92,7 @@ package final class EmailKind: JobKind {
         let old = self.transport
         self.transport = transport
         transport.staffed(by: workers)
+        transport.shared(by: nodes)
         close(old) {}
     }
 
@@ -113,6 +115,11 @@ package final class EmailKind: JobKind {
     package func staffed(by workers: Int) {
         self.workers = workers
         transport.staffed(by: workers)
+    }
+
+    package func shared(by nodes: Int) {
+        self.nodes = nodes
+        transport.shared(by: nodes)
     }
 
     package func close(done: @escaping () -> Void) {

@@ -48,4 +48,5 @@ package final class LocalDelivery: MailTransport {
     package var reports: [TransportReport] { relays.reports + (maildir?.reports ?? []) }
     package func rouse() { relays.rouse() }
     package func staffed(by workers: Int) { relays.staffed(by: workers) }
+    package func shared(by nodes: Int) { relays.shared(by: nodes) }
 }

@@ -31,6 +31,8 @@ final class RelayGate {
     private var breaker = Breaker()
     private var throttle = Throttle()
     private var bucket: TokenBucket?
+    /// Of all who share the relay.
+    private let messagesPerSecond: Double?
     private var room = WaitingRoom()
     private var pace = Pace()
     private var line = CircularBuffer<Parcel>()
@@ -46,6 +48,7 @@ final class RelayGate {
         self.house = house
         self.loop = loop
         self.chance = chance
+        messagesPerSecond = relay.messagesPerSecond
         bucket = relay.messagesPerSecond.map { TokenBucket(rate: $0, now: loop.seconds) }
     }
 
@@ -61,6 +64,12 @@ final class RelayGate {
         report.waiting += line.count + room.count(at: now)
         report.concurrencyMax = throttle.limit(at: now)
         return report
+    }
+
+    /// So many maild share what the relay may be given; each takes the same part.
+    func shared(by nodes: Int) {
+        guard let messagesPerSecond else { return }
+        bucket?.change(rate: messagesPerSecond / Double(max(1, nodes)), now: loop.seconds)
     }
 
     // MARK: Taking mail

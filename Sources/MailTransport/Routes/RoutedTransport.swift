@@ -95,6 +95,8 @@ package final class RoutedTransport: MailTransport {
         }
     }
 
+    package func shared(by nodes: Int) { for gate in gates { gate.shared(by: nodes) } }
+
     package func staffed(by workers: Int) {
         self.workers = workers
         for gate in gates {

@@ -6,8 +6,8 @@
 /// A value without I/O. Tokens come at a steady rate and are kept up to a tenth of a second's worth, so that a burst
 /// after a quiet time does not break the rule; at least one is kept. Times are monotonic seconds.
 package struct TokenBucket: Equatable, Sendable {
-    package let rate: Double
-    private let capacity: Double
+    package private(set) var rate: Double
+    private var capacity: Double
     private var tokens: Double
     private var filledAt: Double
 
@@ -17,6 +17,14 @@ package struct TokenBucket: Equatable, Sendable {
         capacity = max(1, rate / 10)
         tokens = capacity
         filledAt = now
+    }
+
+    /// From now on tokens come at another rate; those that are there stay.
+    package mutating func change(rate: Double, now: Double) {
+        fill(at: now)
+        self.rate = rate
+        capacity = max(1, rate / 10)
+        tokens = min(tokens, capacity)
     }
 
     /// True, and one token fewer, where there is one.
