@@ -52,6 +52,7 @@ let package = Package(
         // Without pkgConfig: Debian's libunbound.pc asks for packages that its -dev package does not bring.
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CRdKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         .target(name: "CProcess"),
@@ -94,8 +95,12 @@ let package = Package(
                 "MailJob", "MailWire", "MailTelemetry", "Exposition", "Systemd", "Secrets", "MailConfiguration", nioCore,
                 nioPosix, nioHTTP1, nioSSL, crypto,
             ], [.enableUpcomingFeature("MemberImportVisibility")]),
+        room(
+            "FeedKafka", ["MailJob", "MailWire", "MailFeed", "MailConfiguration", "CRdKafka", nioCore],
+            [.enableUpcomingFeature("MemberImportVisibility")]),
         .executableTarget(
-            name: "maild-feed", dependencies: ["MailFeed", "MailJob", argumentParser], swiftSettings: settings),
+            name: "maild-feed", dependencies: ["FeedKafka", "MailFeed", "MailJob", argumentParser],
+            swiftSettings: settings),
         .executableTarget(name: "maild", dependencies: ["MailDaemon", argumentParser], swiftSettings: settings),
         .executableTarget(
             name: "mailctl", dependencies: ["MailJob", "MailWire", argumentParser], swiftSettings: settings),
@@ -146,6 +151,7 @@ let package = Package(
             ]),
         tests("MailDaemonTests", ["MailJob", "MailTransport", "MailConfiguration", "MailDaemon"]),
         tests("MailFeedTests", ["MailConfiguration", "MailFeed", "MailWire"]),
+        tests("FeedKafkaTests", ["FeedKafka", "MailConfiguration", "MailFeed"]),
         tests("MailctlTests", ["mailctl", "MailWire"]),
     ]
 )
