@@ -6,8 +6,8 @@ import Glibc
 import MailFeed
 import Synchronization
 
-/// A topic's consumer. The feed's calls are left in a mailbox for a thread of its own, because librdkafka calls back from
-/// where it is polled, and may block there.
+/// A topic's consumer. The feed's calls are left in a mailbox for a thread of its own, because librdkafka calls back
+/// from where it is polled, and may block there.
 final class KafkaSource: FeedSource, @unchecked Sendable {
     enum Order: Sendable {
         case allow(Int)

@@ -3,8 +3,8 @@
 
 import NIOCore
 
-/// How far one partition is dealt with. Messages are handed over in the order of their offsets and are done in any order;
-/// Kafka is told one number, before which nothing is left to do.
+/// How far one partition is dealt with. Messages are handed over in the order of their offsets and are done in any
+/// order; Kafka is told one number, before which nothing is left to do.
 package struct PartitionProgress: Equatable, Sendable {
     private struct Open: Equatable, Sendable {
         var offset: Int64

@@ -103,7 +103,7 @@ def test_while_maild_is_away_nothing_is_committed(maild, broker, feed):
 
 def test_settled_means_after_the_outcome(maild, broker, feed):
     target = maild().start()
-    feed = feed(target, ack="settled", outcomes={}).start()
+    feed = feed(target, ack="settled", outcomes={"topic": f"{TOPIC}.outcomes"}).start()
     target.control.call("Pause")
     broker.add(TOPIC, [text(1, tags=["shop"]), text(2)])
     feed.wait_for("accepted_total", 2)
