@@ -53,6 +53,7 @@ let package = Package(
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
+        .systemLibrary(name: "CRdKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         .target(name: "CProcess"),
@@ -102,8 +103,11 @@ let package = Package(
         room(
             "FeedRabbitMQ", ["MailFeed", "MailJob", "MailWire", "MailConfiguration", "CRabbitMQ", nioCore, nioPosix],
             [.enableUpcomingFeature("MemberImportVisibility")]),
+        room(
+            "FeedKafka", ["MailJob", "MailWire", "MailFeed", "MailConfiguration", "CRdKafka", nioCore],
+            [.enableUpcomingFeature("MemberImportVisibility")]),
         .executableTarget(
-            name: "maild-feed", dependencies: ["MailFeed", "FeedRabbitMQ", "MailJob", argumentParser],
+            name: "maild-feed", dependencies: ["MailFeed", "FeedRabbitMQ", "FeedKafka", "MailJob", argumentParser],
             swiftSettings: settings),
         .executableTarget(name: "maild", dependencies: ["MailDaemon", argumentParser], swiftSettings: settings),
         .executableTarget(
@@ -158,6 +162,7 @@ let package = Package(
             ]),
         tests("MailDaemonTests", ["MailJob", "MailTransport", "MailConfiguration", "MailDaemon"]),
         tests("MailFeedTests", ["MailJob", "MailConfiguration", "MailFeed", "FeedRabbitMQ", "MailWire"]),
+        tests("FeedKafkaTests", ["FeedKafka", "MailConfiguration", "MailFeed"]),
         tests("MailctlTests", ["mailctl", "MailWire"]),
     ]
 )

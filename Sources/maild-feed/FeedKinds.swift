@@ -1,6 +1,7 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import FeedKafka
 import FeedRabbitMQ
 import MailFeed
 
@@ -9,5 +10,6 @@ enum FeedKinds {
     static let all: [any FeedSettings.Type] = [
         RedisSettings.self,
         RabbitMQSettings.self,
+        KafkaSettings.self,
     ]
 }
