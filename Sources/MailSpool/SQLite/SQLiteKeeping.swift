@@ -113,8 +113,9 @@ package final class SQLiteKeeping: Keeping {
             }
         }
         for setting in batch.settings { try set(setting.name, setting.value) }
-        if batch.settlements.isEmpty {
-            let rows = batch.chunks.reduce(0) { $0 + $1.submissions.count }
+        let rows = batch.chunks.reduce(0) { $0 + $1.submissions.count }
+        // A commit without any job still writes something: it may be there to find out whether the disk takes it.
+        if batch.settlements.isEmpty, rows > 0 {
             try counts.note(rows, tally, touched: batch.touched, lastID: batch.lastID)
         } else {
             try counts.write(tally, touched: batch.touched, lastID: batch.lastID)
