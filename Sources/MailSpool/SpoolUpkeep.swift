@@ -23,6 +23,8 @@ final class SpoolUpkeep {
     private static let idleSeconds = 2.0
     /// Between two steps, so that what comes meanwhile waits for one of them at most.
     private static let stepSeconds = 0.02
+    /// Before disk is given back after a commit that found no room.
+    private static let noRoomSeconds = 0.5
 
     init(_ keeping: any Keeping, clock: any Clock) {
         self.keeping = keeping
@@ -67,7 +69,8 @@ final class SpoolUpkeep {
     /// A commit found no room, whatever was measured.
     func foundNoRoom() {
         space.forget()
-        lowShrinkAt = 0
+        // Soon, but not at once: giving disk back may be what found no room.
+        lowShrinkAt = min(lowShrinkAt, clock.monotonic() + Self.noRoomSeconds)
     }
 
     // MARK: Shrinking
