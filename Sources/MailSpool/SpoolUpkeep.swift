@@ -14,6 +14,8 @@ final class SpoolUpkeep {
     private var shrinkAt: Double?
     /// The same, while the disk is nearly full: then nobody's pause is waited for.
     private var lowShrinkAt = 0.0
+    /// Giving disk back has found no room itself: not again before this.
+    private var shrinkAgainAt = 0.0
     private var space = SpaceWatch()
     /// Bytes of jobs since room was measured.
     private var written = 0
@@ -23,7 +25,7 @@ final class SpoolUpkeep {
     private static let idleSeconds = 2.0
     /// Between two steps, so that what comes meanwhile waits for one of them at most.
     private static let stepSeconds = 0.02
-    /// Before disk is given back after a commit that found no room.
+    /// Before disk is given back after an attempt at it that found no room.
     private static let noRoomSeconds = 0.5
 
     init(_ keeping: any Keeping, clock: any Clock) {
@@ -69,8 +71,7 @@ final class SpoolUpkeep {
     /// A commit found no room, whatever was measured.
     func foundNoRoom() {
         space.forget()
-        // Soon, but not at once: giving disk back may be what found no room.
-        lowShrinkAt = min(lowShrinkAt, clock.monotonic() + Self.noRoomSeconds)
+        lowShrinkAt = min(lowShrinkAt, max(clock.monotonic(), shrinkAgainAt))
     }
 
     // MARK: Shrinking
@@ -81,11 +82,13 @@ final class SpoolUpkeep {
         let isDue = space.isLow ? now >= lowShrinkAt : isIdle && shrinkAt.map { now >= $0 } ?? false
         guard isDue else { return }
         (shrinkAt, lowShrinkAt) = (nil, now + SpaceWatch.lowLookSeconds)
+        shrinkAgainAt = now + Self.noRoomSeconds
         if try keeping.shrink(whole: space.isLow) {
             let next = clock.monotonic() + Self.stepSeconds
             (shrinkAt, lowShrinkAt) = (next, next)
             space.forget()
         }
+        shrinkAgainAt = 0
     }
 
     // MARK: Forgetting

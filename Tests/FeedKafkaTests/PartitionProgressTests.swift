@@ -20,7 +20,10 @@ import Testing
     func onlyWhatHasNothingUndoneBeforeItIsSafe(index: Int) {
         let row = Self.table[index]
         var progress = PartitionProgress()
-        for offset in row.began { #expect(progress.began(offset)) }
+        for offset in row.began {
+            let isNew = progress.began(offset)
+            #expect(isNew)
+        }
         for (offset, safe) in zip(row.done, row.safe) {
             progress.done(offset)
             #expect(progress.safe == safe)
@@ -29,16 +32,18 @@ import Testing
 
     @Test func aLogThatBeginsAnewIsSeen() {
         var progress = PartitionProgress()
-        #expect(progress.began(7))
-        #expect(!progress.began(7))
-        #expect(!progress.began(0))
+        let answers = [7, 7, 0].map { progress.began($0) }
+        #expect(answers == [true, false, false])
         #expect(progress.position == 8)
     }
 
     @Test func whatWasAskedIsNotAskedAgainUnlessItFailed() {
         var progress = PartitionProgress()
         #expect(progress.uncommitted == nil)
-        for offset in 0..<3 as Range<Int64> { #expect(progress.began(offset)) }
+        for offset in 0..<3 as Range<Int64> {
+            let isNew = progress.began(offset)
+            #expect(isNew)
+        }
         progress.done(0)
         #expect(progress.uncommitted == 1)
         progress.commits(1)
@@ -59,45 +64,61 @@ import Testing
     @Test func anAnswerAfterTheRevocationMovesNothing() throws {
         var books = KafkaBooks()
         books.assign([0, 1])
-        let first = try #require(books.began(0, 40))
+        let firstHandover = books.began(0, 40)
+        let first = try #require(firstHandover)
         #expect(!first.isRedelivered)
-        #expect(books.revokeAll().count == 2)
+        let revoked = books.revokeAll()
+        #expect(revoked.count == 2)
         books.assign([0])
         books.done(group: first.group, 40)
-        #expect(books.takeCommits().isEmpty)
-        let again = try #require(books.began(0, 40))
+        let commits1 = books.takeCommits()
+        #expect(commits1.isEmpty)
+        let againHandover = books.began(0, 40)
+        let again = try #require(againHandover)
         #expect(again.isRedelivered)
         #expect(again.group != first.group)
         books.done(group: again.group, 40)
-        #expect(books.takeCommits() == [0: 41])
-        #expect(books.takeCommits().isEmpty)
+        let commits2 = books.takeCommits()
+        #expect(commits2 == [0: 41])
+        let commits3 = books.takeCommits()
+        #expect(commits3.isEmpty)
         books.committed(0, 41, succeeded: false)
-        #expect(books.takeCommits() == [0: 41])
+        let commits4 = books.takeCommits()
+        #expect(commits4 == [0: 41])
     }
 
     @Test func oneBadMessageOfAPartitionHoldsUpNoOtherPartition() throws {
         var books = KafkaBooks()
         books.assign([0, 1])
-        let slow = try #require(books.began(0, 5))
-        let next = try #require(books.began(0, 6))
-        let other = try #require(books.began(1, 9))
+        let slowHandover = books.began(0, 5)
+        let slow = try #require(slowHandover)
+        let nextHandover = books.began(0, 6)
+        let next = try #require(nextHandover)
+        let otherHandover = books.began(1, 9)
+        let other = try #require(otherHandover)
         books.done(group: next.group, 6)
         books.done(group: other.group, 9)
-        #expect(books.takeCommits() == [1: 10])
+        let commits5 = books.takeCommits()
+        #expect(commits5 == [1: 10])
         books.done(group: slow.group, 5)
-        #expect(books.takeCommits() == [0: 7])
+        let commits6 = books.takeCommits()
+        #expect(commits6 == [0: 7])
     }
 
     @Test func aTopicThatWasMadeAnewEndsTheAssignment() throws {
         var books = KafkaBooks()
         books.assign([3])
-        let old = try #require(books.began(3, 50))
-        let new = try #require(books.began(3, 0))
+        let oldHandover = books.began(3, 50)
+        let old = try #require(oldHandover)
+        let newHandover = books.began(3, 0)
+        let new = try #require(newHandover)
         #expect(new.ended == old.group)
         #expect(!new.isRedelivered)
         books.done(group: old.group, 50)
-        #expect(books.takeCommits().isEmpty)
-        #expect(books.began(4, 0) == nil)
+        let commits7 = books.takeCommits()
+        #expect(commits7.isEmpty)
+        let stranger = books.began(4, 0)
+        #expect(stranger == nil)
     }
 }
 
