@@ -113,7 +113,7 @@ final class SpoolWriter {
     /// One commit: what comes meanwhile is looked at before the next.
     private func write() {
         let chunks = backlog.cut()
-        if !chunks.isEmpty || upkeep.isLow { lookForRoom(coming: chunks) }
+        if !chunks.isEmpty || upkeep.isLow || !isWritable { lookForRoom(coming: chunks) }
         // On a full disk each new chunk fails what is committed with it, and what ended is what would make room.
         if !isWritable { commit([], isProbe: clock.monotonic() >= probeAt) }
         setAside()
@@ -387,6 +387,8 @@ final class SpoolWriter {
             }
             try upkeep.shrinkIfDue(isIdle: isIdle)
         } catch {
+            // What is put by for the ends lets the log be copied, and that gives back more.
+            if case .outOfSpace = error, keeping.releaseReserve() { return upkeep.foundNoRoom() }
             report(error)
         }
     }

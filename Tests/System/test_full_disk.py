@@ -1,6 +1,6 @@
 # maild, the mail-job daemon
 # SPDX-License-Identifier: Apache-2.0
-"""A real file system of 8 MB that fills up: jobs are refused in time, delivery goes on to the last byte, and everything
+"""A real file system of 8 or 16 MB that fills up: jobs are refused in time, delivery goes on to the last byte, and everything
 comes back by itself."""
 
 import shutil
@@ -14,7 +14,9 @@ from waiting import until
 
 BODY = "x" * 40_000
 BOUND = 2 << 20
-ENOUGH = BOUND * 9 // 8
+ROOMY = 6 << 20
+"""A bound above what the log may hold (4 MiB), as it is where disks are not tiny: the log can always be copied."""
+ENOUGH = ROOMY * 9 // 8
 """An eighth more than the bound: jobs are taken again."""
 
 
@@ -43,7 +45,7 @@ def fill_with_jobs(one):
             if "error" in answer:
                 return taken, answer
             taken.append(answer["job"])
-            assert len(taken) < 1000, "8 MB hold no 40 MB"
+            assert len(taken) < 1000, "16 MB hold no 40 MB"
 
 
 def fill_to_the_bound(one, disk):
@@ -53,8 +55,9 @@ def fill_to_the_bound(one, disk):
         more, refusal = fill_with_jobs(one)
         taken += more
         log = Path(f"{disk.outside}/spool.db-wal")
-        until(lambda: log.stat().st_size == 0, "the log is given back")
-        if disk.free() < ENOUGH:
+        # Either there is nothing left to give back, or it was enough.
+        until(lambda: log.stat().st_size == 0 or "read_only" not in one.status(), "the log is given back")
+        if "read_only" in one.status() and disk.free() < ENOUGH:
             return taken, refusal
         until(lambda: "read_only" not in one.status(), "jobs are taken again")
 
@@ -63,9 +66,10 @@ def metric(one, name):
     return float(next(line.split()[1] for line in one.http("/metrics")[2].splitlines() if line.startswith(f"{name} ")))
 
 
+@pytest.mark.parametrize("disk", [16], indirect=True)
 def test_a_disk_that_fills_refuses_jobs_in_time_and_delivers_to_the_last(maild, judge, disk, tmp_path):
     server = judge()
-    one = maild(relay=server.settings(), spool={"path": f"{disk.inside}/spool.db", "free_bytes_min": BOUND})
+    one = maild(relay=server.settings(), spool={"path": f"{disk.inside}/spool.db", "free_bytes_min": ROOMY})
     start(one, disk)
     one.control.call("Pause")
     taken, refusal = fill_to_the_bound(one, disk)

@@ -60,7 +60,15 @@ final class SQLiteCounts {
         }
         owed = Debt()
         owed.lastID = JobID(raw: row.integer(1))
-        try countFresh(&tally)
+        let counted = (tally, owed)
+        do throws(SpoolError) {
+            try countFresh(&tally)
+        } catch {
+            // Whoever reads the jobs comes upon the same page, and knows what to do about it.
+            guard case .corrupt = error else { throw error }
+            database.forgiveCorruption()
+            (tally, owed) = counted
+        }
         owedBefore = owed
         return (tally, owed.lastID)
     }
