@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from postgresql import PostgreSQL
 from submission import job
-from test_kill import number_of
+from crash_harness import number_of
 from waiting import until
 
 LEASE_SECONDS = 15

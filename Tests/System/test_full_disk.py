@@ -1,7 +1,7 @@
 # maild, the mail-job daemon
 # SPDX-License-Identifier: Apache-2.0
-"""A real file system of 8 or 16 MB that fills up: jobs are refused in time, delivery goes on to the last byte, and everything
-comes back by itself."""
+"""A real file system of 8 or 16 MB that fills up: jobs are refused in time, delivery goes on to the last byte, and
+everything comes back by itself."""
 
 import shutil
 import sqlite3
