@@ -50,6 +50,7 @@ bench: ## measure maild alone and beside what people use today (an hour; docs/pe
 	Benchmarks/compare
 	Benchmarks/growth
 	Benchmarks/instructions
+	Benchmarks/frugality
 
 deb: ## build the Debian packages into dist/
 	@scripts/install-deps build deb

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Callable
 
 from peers.beanstalkd import Beanstalkd
+from peers.demo import Demo
 from peers.exim import Exim
 from peers.nullmailer import Nullmailer
 from peers.postfix import Postfix
 from peers.postgresql import PUT, TAKE, PostgreSQL
+from peers.rabbitmq import RabbitMQ
 from peers.redis import Redis
 from processes import MAILCTL, FastSink, Failure, Maild, run_program, wait_for
 
@@ -147,6 +149,22 @@ def postgresql(script, name, clients, jobs):
     return Side(f"PostgreSQL {name}, {clients} clients", measure, PostgreSQL)
 
 
+def rabbitmq(window, messages):
+    def measure(directory, scale):
+        with started(RabbitMQ, directory) as peer:
+            return peer.rate(window, sized(messages, scale))
+
+    return Side(f"RabbitMQ, 1 connection × {window} in flight", measure, RabbitMQ)
+
+
+def demo(connections, jobs):
+    def measure(directory, scale):
+        with started(Demo, directory) as peer:
+            return peer.rate(connections, sized(jobs, scale))
+
+    return Side(f"channels in memory, {connections} connections", measure, Demo)
+
+
 def mail_server_accepts(peer, sessions, messages):
     def measure(directory, scale):
         with started(peer, directory) as server:
@@ -215,4 +233,6 @@ DUELS = [
          postgresql(PUT + TAKE, "insert, take and delete", 16, 6_000), 10),
     Duel("put", accepts(50, 16, 200_000), beanstalkd(50, 0, 4_000)),
     Duel("put", accepts(50, 16, 200_000), postgresql(PUT, "insert", 16, 15_000)),
+    Duel("published and confirmed", accepts(1, 200, 100_000), rabbitmq(200, 30_000), 1.0),
+    Duel("accepted on disk, beside in memory", accepts(50, 16, 200_000), demo(50, 50_000), 5.0),
 ]

@@ -46,7 +46,7 @@ def sqlite_version():
 
 def check_disk(directory):
     """Also that what measures has been built."""
-    names = ("submitload", "sink", "sqlitebase", "smtpload", "spawnload", "beanload")
+    names = ("submitload", "sink", "sqlitebase", "smtpload", "spawnload", "beanload", "httpload", "rabbitload", "demo")
     for program in [MAILD, *(PROGRAMS / name for name in names)]:
         if not program.exists():
             raise Failure(f"{program} is missing; `make bench` builds it")

@@ -101,7 +101,7 @@ class Maild(Process):
                  program=MAILD):
         """`settings`: more lines of the configuration."""
         self.directory, self.program = Path(directory), program
-        self.directory.mkdir(parents=True)
+        self.directory.mkdir(parents=True, exist_ok=True)
         self.submit = self.directory / "submit.sock"
         self.control = self.directory / "control.sock"
         lines = ['hostname = "bench.localhost"', f'log_level = "{log_level}"', f"workers = {workers}"]

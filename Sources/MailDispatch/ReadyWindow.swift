@@ -39,6 +39,8 @@ package struct ReadyWindow {
         for lane in waiting { needs(number(lane)) }
     }
 
+    // Asked at each turn of the pump, as `wantsDue` is: what is not inlined is asked of a copy of all this.
+    @inline(__always)
     package var needsLanes: Bool { !isOpen }
 
     private mutating func number(_ lane: Lane) -> Int {
@@ -182,6 +184,7 @@ package struct ReadyWindow {
     }
 
     /// A look for due jobs is outstanding, and may begin.
+    @inline(__always)
     package var wantsDue: Bool {
         due.mayBegin && (due.wantsLook || due.open.contains { numbers[$0].map { lanes[$0].dueRunsLow } ?? true })
     }

@@ -109,8 +109,8 @@ final class SpoolWriter {
             taken(batch, rows: rows, seconds: clock.monotonic() - began)
         } catch {
             failed(chunks, error)
+            giveBack(chunks)
         }
-        giveBack(chunks)
     }
 
     // MARK: Operators
@@ -165,6 +165,8 @@ final class SpoolWriter {
         unsettled.removeAll(keepingCapacity: true)
         unset.removeAll()
         spool.publish(tally, isWritable: isWritable)
+        // First of all the answers: somebody waits for them.
+        giveBack(batch.chunks)
         if written > 0 {
             observer.committed(rows: written, seconds: seconds)
             listener.committed(batch.chunks, settled: settled)

@@ -44,8 +44,8 @@ package struct GroupCount: Equatable, Sendable {
     }
 }
 
-/// How many jobs, and bytes of jobs, are on disk, by state, queue, user and kind. Kept in the same transaction as the
-/// jobs, so that neither a start nor a look at the status has to count rows.
+/// How many jobs, and bytes of jobs, are on disk, by state, queue, user and kind. A keeping keeps it with the jobs, but
+/// for the newest thousands, so that neither a start nor a look at the status has to count many rows.
 package struct Tally: Equatable, Sendable {
     package private(set) var all = GroupCount()
     /// Those that hold anything.

@@ -86,7 +86,12 @@ package struct JournalLine {
             bytes.append(UInt8(ascii: "0") + UInt8(rest % 10))
             rest /= 10
         }
-        bytes[start...].reverse()
+        // By hand: a slice that is reversed in its place is copied first.
+        var (low, high) = (start, bytes.count - 1)
+        while low < high {
+            bytes.swapAt(low, high)
+            (low, high) = (low + 1, high - 1)
+        }
     }
 
     // MARK: Records

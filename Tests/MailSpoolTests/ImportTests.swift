@@ -136,7 +136,7 @@ struct ImportTests {
 }
 
 extension Stage {
-    fileprivate func take(_ jobs: [ImportedJob]) async throws -> [ImportVerdict] {
+    func take(_ jobs: [ImportedJob]) async throws -> [ImportVerdict] {
         let spool = spool
         let result = await withCheckedContinuation {
             (done: CheckedContinuation<Result<[ImportVerdict], SpoolError>, Never>) in

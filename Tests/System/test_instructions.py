@@ -14,7 +14,7 @@ def run(*command):
 
 
 def test_accepting_and_delivering_cost_no_more_instructions_than_allowed(tmp_path):
-    made = run("make", "-C", "Benchmarks")
+    made = run("make", "-C", "Benchmarks", "own")
     assert made.returncode == 0, made.stderr
     linked = run("scripts/link-static", "maild", PROGRAMS / "maild"), \
         run("scripts/link-static", "mailctl", PROGRAMS / "mailctl")

@@ -18,9 +18,10 @@ LINE_LENGTH_MAX = 120
 
 HEADER = "maild, the mail-job daemon"
 LICENCE = "SPDX-License-Identifier: Apache-2.0"
-CODE_SUFFIXES = {".swift", ".py", ".c", ".h", ".sh"}
+CODE_SUFFIXES = {".swift", ".py", ".c", ".h", ".sh", ".go"}
 VERBATIM = {"LICENSE"}
 MAKEFILES = {"Makefile", "rules"}
+GOFMT_HAS_TABS = {".go"}
 DATA_SUFFIXES = {".json", ".resolved", ".eml", ".txt", ".ndjson", ".smtp"}
 
 # (pattern, what to say, where it is forbidden). They see code without comments and strings.
@@ -79,7 +80,7 @@ def check_lines(name, text):
     for number, line in enumerate(lines, 1):
         if line != line.rstrip():
             yield number, "trailing white space"
-        if "\t" in line and Path(name).name not in MAKEFILES:
+        if "\t" in line and Path(name).name not in MAKEFILES and Path(name).suffix not in GOFMT_HAS_TABS:
             yield number, "a tab"
     yield from check_line_length(name, text)
 

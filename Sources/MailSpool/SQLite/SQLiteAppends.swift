@@ -5,7 +5,7 @@ import MailJob
 
 /// Puts new jobs into the file, each with its lane and, where it has one, its key.
 final class SQLiteAppends {
-    private let insertUsual: Statement
+    private let usual: UsualRows
     private let insert: Statement
     private let insertReport: Statement
     private let kinds: KindNumbers
@@ -16,12 +16,7 @@ final class SQLiteAppends {
         self.kinds = kinds
         self.lanes = lanes
         self.keys = keys
-        // Nearly every job is one of these, and each value that is bound costs it time.
-        insertUsual = try database.prepare(
-            """
-            INSERT INTO jobs (id, state, priority, kind, uid, expires, checksum, body)
-            VALUES (?, 0, \(Limits.priorityDefault), ?, ?, ?, ?, ?)
-            """)
+        usual = try UsualRows(database)
         insert = try database.prepare(
             """
             INSERT INTO jobs (id, state, priority, kind, uid, queue, lane, due, expires, attempts_max, keyed, checksum, body)
@@ -51,7 +46,15 @@ final class SQLiteAppends {
         try insertReport.run()
     }
 
-    func append(_ chunk: Chunk) throws(SpoolError) {
+    func append(_ chunks: [Chunk]) throws(SpoolError) {
+        defer { usual.forget() }
+        for chunk in chunks { try append(chunk) }
+        try usual.flush()
+    }
+
+    private func append(_ chunk: Chunk) throws(SpoolError) {
+        // Usual rows point into these bytes for a while after this. They stay where they are: the chunk holds them, and
+        // lives until its jobs are committed.
         let result = chunk.bytes.withUnsafeReadableBytes { bytes in
             Result<Void, SpoolError> { () throws(SpoolError) in
                 var id = chunk.firstID
@@ -69,7 +72,9 @@ final class SQLiteAppends {
     ) throws(SpoolError) {
         let lane = lanes.number(of: Lane(priority: job.priority, queue: job.queue, uid: uid))
         if lane == 0, job.dueAt == nil, job.attemptsMax == 0, job.key == nil {
-            return try appendUsual(job, id, uid: uid, line)
+            let kind = kinds.number(of: job.kind)
+            return try usual.append(
+                UsualRows.Row(id: id.raw, kind: kind, uid: Int64(uid), expires: job.expiresAt, line: line))
         }
         insert.bind(id.raw, 1)
         insert.bind(Int(job.dueAt == nil ? JobState.ready.rawValue : JobState.scheduled.rawValue), 2)
@@ -86,18 +91,5 @@ final class SQLiteAppends {
         insert.bindUnowned(line, 13)
         try insert.run()
         if let key = job.key { try keys.keep(key, uid: uid, kind: job.kind, job: id) }
-    }
-
-    /// Ready at once, in the main lane.
-    private func appendUsual(
-        _ job: Submission, _ id: JobID, uid: UInt32, _ line: UnsafeRawBufferPointer
-    ) throws(SpoolError) {
-        insertUsual.bind(id.raw, 1)
-        insertUsual.bind(kinds.number(of: job.kind), 2)
-        insertUsual.bind(Int(uid), 3)
-        insertUsual.bind(job.expiresAt, 4)
-        insertUsual.bind(Int64(bitPattern: Checksum.of(line)), 5)
-        insertUsual.bindUnowned(line, 6)
-        try insertUsual.run()
     }
 }

@@ -75,10 +75,12 @@ package final class SQLiteKeeping: Keeping {
         do throws(SpoolError) {
             let value = try body()
             try commitStatement.run()
+            counts.close(isDurable: true)
             return value
         } catch {
             // A full disk may have rolled back by itself: https://sqlite.org/lang_transaction.html
             if database.isInTransaction { try? rollback.run() }
+            counts.close(isDurable: false)
             throw error
         }
     }
@@ -102,7 +104,7 @@ package final class SQLiteKeeping: Keeping {
     private func write(_ batch: Batch) throws(SpoolError) -> Tally {
         var tally = batch.tally
         if !isMainKept, let main = lanes.main { try set(LaneNumbers.setting, String(main.uid)) }
-        for chunk in batch.chunks { try appends.append(chunk) }
+        try appends.append(batch.chunks)
         for settlement in batch.settlements {
             if try !settlements.settle(settlement) {
                 tally.moveBack(settlement)
@@ -111,7 +113,12 @@ package final class SQLiteKeeping: Keeping {
             }
         }
         for setting in batch.settings { try set(setting.name, setting.value) }
-        try counts.write(tally, touched: batch.touched, lastID: batch.lastID)
+        if batch.settlements.isEmpty {
+            let rows = batch.chunks.reduce(0) { $0 + $1.submissions.count }
+            try counts.note(rows, tally, touched: batch.touched, lastID: batch.lastID)
+        } else {
+            try counts.write(tally, touched: batch.touched, lastID: batch.lastID)
+        }
         return tally
     }
 
@@ -232,6 +239,7 @@ package final class SQLiteKeeping: Keeping {
     }
 
     package func close() {
+        if counts.isBehind { try? transaction { () throws(SpoolError) in try counts.catchUp() } }
         // Leaves one file behind, whole, where it can; the log is replayed at the next start where it cannot.
         try? database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         database.close()

@@ -10,14 +10,16 @@ package enum AddressForm: Equatable, Sendable {
     case unsafe
 
     package init(_ address: String) {
+        var address = address
+        self = address.withUTF8 { Self.form(of: $0) }
+    }
+
+    private static func form(of address: UnsafeBufferPointer<UInt8>) -> AddressForm {
         var form = AddressForm.ascii
         var isQuoted = false
         var isEscaped = false
-        for byte in address.utf8 {
-            if byte < 0x20 || byte == 0x7F {
-                self = .unsafe
-                return
-            }
+        for byte in address {
+            if byte < 0x20 || byte == 0x7F { return .unsafe }
             if byte >= 0x80 { form = .international }
             if isEscaped {
                 isEscaped = false
@@ -26,10 +28,9 @@ package enum AddressForm: Equatable, Sendable {
             } else if isQuoted {
                 isEscaped = byte == 0x5C
             } else if byte == 0x20 || byte == 0x3C || byte == 0x3E {
-                self = .unsafe
-                return
+                return .unsafe
             }
         }
-        self = isQuoted || isEscaped ? .unsafe : form
+        return isQuoted || isEscaped ? .unsafe : form
     }
 }

@@ -78,8 +78,9 @@ package final class SMTPConnection: ChannelInboundHandler {
 
     // MARK: The owner's side
 
-    var room: Int { conversation.dialogue.room }
-    var load: Int { conversation.dialogue.load }
+    var standing: Dialogue.Standing { conversation.dialogue.standing() }
+    var room: Int { standing.room }
+    var load: Int { standing.load }
     var ending: Reply? { conversation.dialogue.ending }
     var isOpen: Bool { context != nil }
     var tlsVersion: String? { conversation.dialogue.tlsVersion }
@@ -179,7 +180,7 @@ package final class SMTPConnection: ChannelInboundHandler {
                 // Most often the kernel has taken all of it by now, and the buffer's memory is used again.
                 conversation.dialogue.outbound.clear()
             }
-            guard conversation.dialogue.hasMoreBody, context.channel.isWritable else { break }
+            guard standing.hasMoreBody, context.channel.isWritable else { break }
             conversation.dialogue.continueBody()
         }
         isWriting = false
@@ -244,7 +245,7 @@ package final class SMTPConnection: ChannelInboundHandler {
 
     private var patience: TimeAmount {
         if conversation.dialogue.phase == .identifying { return Self.tokenPatience }
-        return conversation.dialogue.awaited.map { TimeAmount.seconds($0.patience) } ?? idleTime
+        return standing.awaited.map { TimeAmount.seconds($0.patience) } ?? idleTime
     }
 
     /// Notes until when the server has time. The alarm is moved only where it would ring too late, which is rare: when
@@ -267,7 +268,7 @@ package final class SMTPConnection: ChannelInboundHandler {
         if conversation.dialogue.phase == .identifying {
             conversation.dialogue.cannotIdentify("there is no access token yet")
             turn()
-        } else if conversation.dialogue.awaited == nil {
+        } else if standing.awaited == nil {
             quit()
         } else {
             conversation.dialogue.timedOut()
@@ -316,7 +317,7 @@ extension SMTPConnection {
     }
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if conversation.dialogue.hasMoreBody && context.channel.isWritable {
+        if standing.hasMoreBody && context.channel.isWritable {
             write()
             watch()
         }

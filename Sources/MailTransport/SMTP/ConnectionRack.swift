@@ -13,7 +13,8 @@ struct ConnectionRack {
 
     /// Puts a connection where its load and room now say.
     mutating func place(_ connection: SMTPConnection) {
-        let shelf: RackShelf = connection.room == 0 ? .none : connection.load == 0 ? .idle : .spare
+        let standing = connection.standing
+        let shelf: RackShelf = standing.room == 0 ? .none : standing.load == 0 ? .idle : .spare
         guard shelf != connection.shelf else { return }
         remove(connection)
         connection.shelf = shelf

@@ -16,7 +16,7 @@ package struct Conversation {
         parser.feed(bytes)
         do {
             while !dialogue.isClosed, let reply = try parser.next() {
-                if let observer, let stage = dialogue.awaited { observer.reply(stage, reply) }
+                if let observer, let stage = dialogue.standing().awaited { observer.reply(stage, reply) }
                 dialogue.received(reply)
                 // RFC 3207 §4.2: what was buffered in clear does not become part of the encrypted session.
                 if dialogue.phase == .securing && !parser.isEmpty { dialogue.injected() }

@@ -83,17 +83,43 @@ package struct Dialogue {
 
     package var isClosed: Bool { phase == .closed }
     /// Mails in hand.
-    package var load: Int { (current == nil ? 0 : 1) + (next == nil ? 0 : 1) }
+    package var load: Int { copied.load }
     /// How many more mails `submit` takes now.
-    package var room: Int {
-        guard phase == .ready, !wantsToQuit else { return 0 }
-        return min((capabilities.pipelining ? 2 : 1) - load, messagesMax - submittedCount)
-    }
+    package var room: Int { copied.room }
     /// More of the body waits for `continueBody`.
-    package var hasMoreBody: Bool { current?.stage == .body && phase == .ready }
-
+    package var hasMoreBody: Bool { copied.hasMoreBody }
     /// What the server owes us; nil where nothing is under way.
-    package var awaited: SMTPStage? {
+    package var awaited: SMTPStage? { copied.awaited }
+
+    private var copied: Standing {
+        var copy = self
+        return copy.standing()
+    }
+
+    /// Where the session is, as its owner asks at each turn.
+    package struct Standing {
+        package var load = 0
+        package var room = 0
+        package var hasMoreBody = false
+        package var awaited: SMTPStage?
+    }
+
+    /// Changes nothing. `mutating`, because then it is asked in place: a question to a value as large as this one, in a
+    /// property of a class, is asked of a copy, and copying costs more than the answer.
+    package mutating func standing() -> Standing {
+        let place = current?.place()
+        var standing = Standing()
+        standing.load = (place == nil ? 0 : 1) + (next?.place() == nil ? 0 : 1)
+        if phase == .ready, !wantsToQuit {
+            let chained = terms.capabilities.pipelining ? 2 : 1
+            standing.room = min(chained - standing.load, messagesMax - submittedCount)
+        }
+        standing.hasMoreBody = phase == .ready && place?.stage == .body
+        standing.awaited = owed(place?.stage)
+        return standing
+    }
+
+    private mutating func owed(_ stage: SMTPStage?) -> SMTPStage? {
         switch phase {
         case .unconnected, .identifying, .closed: nil
         case .greeting: .greeting
@@ -102,7 +128,7 @@ package struct Dialogue {
         case .securing: .handshake
         case .login: .login
         case .quitting: .quit
-        case .ready: isResetting ? .reset : current?.stage
+        case .ready: isResetting ? .reset : stage
         }
     }
 
@@ -114,7 +140,7 @@ package struct Dialogue {
 
     /// Takes a mail; only where there is `room`. Its verdicts may be there at once.
     package mutating func submit(_ delivery: Delivery) {
-        precondition(room > 0, "a mail was submitted to a dialogue without room")
+        precondition(standing().room > 0, "a mail was submitted to a dialogue without room")
         let refused = Admission(capabilities: capabilities, server: server).refused(delivery.mail)
         submittedCount += 1
         let transaction = Transaction(
@@ -179,7 +205,7 @@ package struct Dialogue {
 
     /// Writes the next block of the message; the owner calls it while the socket takes more.
     package mutating func continueBody() {
-        guard hasMoreBody else { return }
+        guard standing().hasMoreBody else { return }
         current?.writeBody(bytesMax: Self.blockBytesMax, to: &outbound)
         chainNext()
     }

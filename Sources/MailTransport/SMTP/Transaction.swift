@@ -6,6 +6,9 @@ import NIOCore
 
 /// One mail on its way through MAIL, RCPT, and DATA or BDAT. Writes its commands, takes their replies in order.
 struct Transaction {
+    /// `Transaction.stage`, of one that is there.
+    struct Place { let stage: SMTPStage? }
+
     /// What a reply led to.
     enum Progress: Equatable {
         case goesOn
@@ -22,6 +25,8 @@ struct Transaction {
     let number: Int
     /// The reply that comes next; nil while nothing was sent.
     private(set) var stage: SMTPStage?
+    /// Asked in place, as `Dialogue.standing` is.
+    mutating func place() -> Place { Place(stage: stage) }
     private(set) var isAnswered = false
     private let terms: SessionTerms
     private var body: MessageBody

@@ -14,7 +14,7 @@ package struct AddressField {
     private let bytes: [UInt8]
     package private(set) var addresses: [Address] = []
     // The element that is being read: its words outside of angle brackets, and what stands within them.
-    private var words: [Range<Int>] = []
+    private var words: [(begin: Int, end: Int)] = []
     private var angle: Range<Int>?
 
     package init(_ value: [UInt8]) {
@@ -42,12 +42,16 @@ package struct AddressField {
         case 0x20, 0x09, 0x0A, 0x0D: return index + 1
         default:
             let end = endOfWord(index)
-            words.append(index..<end)
+            words.append((index, end))
             return end
         }
     }
 
-    private static let separators = Set("()<>,;: \t\r\n\"[@".utf8)
+    private static let separators: StaticString = "()<>,;: \t\r\n\"[@"
+
+    private static func isSeparator(_ byte: UInt8) -> Bool {
+        separators.withUTF8Buffer { $0.contains(byte) }
+    }
 
     private func endOfWord(_ start: Int) -> Int {
         switch bytes[start] {
@@ -55,7 +59,7 @@ package struct AddressField {
         case UInt8(ascii: "["): return min(bytes.count, end(of: start, at: UInt8(ascii: "]")) + 1)
         case UInt8(ascii: "@"): return start + 1
         default:
-            return bytes[(start + 1)...].firstIndex { Self.separators.contains($0) } ?? bytes.count
+            return bytes[(start + 1)...].firstIndex { Self.isSeparator($0) } ?? bytes.count
         }
     }
 
@@ -116,7 +120,7 @@ package struct AddressField {
             case UInt8(ascii: "("): index = endOfComment(index)
             default:
                 let end = min(endOfWord(index), range.upperBound)
-                words.append(index..<max(end, index + 1))
+                words.append((index, max(end, index + 1)))
                 index = max(end, index + 1)
             }
         }
@@ -124,23 +128,23 @@ package struct AddressField {
 
     private mutating func endBareElement() {
         guard let last = words.last else { return }
-        let hasDomain = words.contains { $0.count == 1 && bytes[$0.lowerBound] == UInt8(ascii: "@") }
+        let hasDomain = words.contains { $0.end - $0.begin == 1 && bytes[$0.begin] == UInt8(ascii: "@") }
         // RFC 5322 §4.4 lets blanks stand beside `@` and dots. Other words are no address together: they stay apart, so
         // that maild's complaint shows them, and nobody gets mail by a slip.
-        let text = words.map { String(decoding: bytes[$0], as: UTF8.self) }.reduce("") { text, word in
+        let text = words.map { String(decoding: bytes[$0.begin..<$0.end], as: UTF8.self) }.reduce("") { text, word in
             let isJoined = text.isEmpty || "@.".contains(text.last ?? "@") || "@.".contains(word.first ?? "@")
             return text + (isJoined ? "" : " ") + word
         }
-        addresses.append(Address(text: text, hasDomain: hasDomain, end: last.upperBound))
+        addresses.append(Address(text: text, hasDomain: hasDomain, end: last.end))
     }
 
     /// The value with `@domain` at each address that has none.
-    package func qualified(_ domain: String) -> [UInt8] {
+    package func qualified(_ domain: @autoclosure () -> String) -> [UInt8] {
         var result: [UInt8] = []
         var start = 0
         for address in addresses where !address.hasDomain && !address.text.contains(" ") {
             result += bytes[start..<address.end]
-            result += Array("@\(domain)".utf8)
+            result += Array("@\(domain())".utf8)
             start = address.end
         }
         return result + bytes[start...]

@@ -62,7 +62,7 @@ struct Handover {
     private static let lost = "lost"
 
     private func answer(over stream: borrowing UnixStream) throws(Failure) -> Answer {
-        var answers = Framer.lines(bytesMax: 1 << 20)
+        var text: [UInt8] = []
         var rest = line[...]
         while true {
             let wanted = rest.isEmpty ? POLLIN : POLLIN | POLLOUT
@@ -78,10 +78,11 @@ struct Handover {
             }
             let transfer = withUnsafeTemporaryAllocation(byteCount: Descriptor.pieceBytes, alignment: 1) { room in
                 let transfer = stream.receive(room)
-                if case .bytes(let count) = transfer { answers.append(room[..<count]) }
+                if case .bytes(let count) = transfer { text += UnsafeRawBufferPointer(rebasing: room[..<count]) }
                 return transfer
             }
-            if let answer = try? answers.next() { return try Answer(parsing: answer) }
+            if let end = text.firstIndex(of: UInt8(ascii: "\n")) { return try Answer(parsing: Array(text[..<end])) }
+            guard text.count <= Self.answerBytesMax else { throw .strangeAnswer("no end") }
             switch transfer {
             case .bytes, .later: continue
             case .failed(let code): throw .system(.inputOutput, "reading from maild", code)
@@ -91,6 +92,7 @@ struct Handover {
         }
     }
 
+    private static let answerBytesMax = 1 << 20
     private static let silent = Failure(.tryAgain, "maild did not answer within \(Int(secondsMax)) s")
 
     private static var path: String {

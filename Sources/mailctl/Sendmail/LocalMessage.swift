@@ -75,12 +75,12 @@ package struct LocalMessage {
 
     /// Gives each address a domain, and the message an author and a list of recipients where it has none. Blind
     /// recipients go: RFC 5322 §3.6.3.
-    package mutating func complete(author: String, domain: String) {
+    package mutating func complete(author: @autoclosure () -> String, domain: @autoclosure () -> String) {
         fields.removeAll { $0.isNamed("bcc") || $0.isNamed("resent-bcc") }
         for index in fields.indices where Self.addressFields.contains(where: { fields[index].isNamed($0) }) {
-            fields[index].value = AddressField(fields[index].value).qualified(domain)
+            fields[index].value = AddressField(fields[index].value).qualified(domain())
         }
-        if !has("from") { fields.append(Field("From", Array(" \(author)".utf8))) }
+        if !has("from") { fields.append(Field("From", Array(" \(author())".utf8))) }
         if !has("to"), !has("cc") { fields.append(Field("To", Array(" undisclosed-recipients:;".utf8))) }
     }
 

@@ -7,22 +7,24 @@
     import Musl
 #endif
 
-/// Who calls, and from where.
-struct LocalUser {
-    let name: String
+/// Who calls, and from where. Looked up when it is asked for: most programs say it all themselves, and the system's
+/// ways of finding it out are long.
+final class LocalUser {
+    private(set) lazy var name = entry.name
     /// The first part of the comment in the user database; may be empty.
-    let fullName: String
+    private(set) lazy var fullName = entry.fullName
     /// What completes an address without a domain.
-    let domain: String
+    private(set) lazy var domain = Self.mailName()
+    private lazy var entry = Self.calling()
 
-    static func calling() -> LocalUser {
+    private static func calling() -> (name: String, fullName: String) {
         let id = getuid()
         let entry = getpwuid(id)
         let comment = entry?.pointee.pw_gecos.map { String(cString: $0) } ?? ""
-        return LocalUser(
-            name: entry.map { String(cString: $0.pointee.pw_name) } ?? "uid\(id)",
-            fullName: comment.split(separator: ",", omittingEmptySubsequences: false).first.map(String.init) ?? "",
-            domain: mailName())
+        return (
+            entry.map { String(cString: $0.pointee.pw_name) } ?? "uid\(id)",
+            comment.split(separator: ",", omittingEmptySubsequences: false).first.map(String.init) ?? ""
+        )
     }
 
     var address: String { "\(name)@\(domain)" }

@@ -10,12 +10,12 @@ import MailJob
 #endif
 
 /// mailctl called by the name of sendmail, mailq or newaliases: the door for programs that know no other.
-struct Sendmail {
+final class Sendmail {
     static let names = ["sendmail", "mailq", "newaliases"]
 
     private let options: SendmailOptions
-    private let user = LocalUser.calling()
-    private let aliases = LocalUser.aliases()
+    private let user = LocalUser()
+    private lazy var aliases = LocalUser.aliases()
 
     /// nil where the program was called by a name of its own.
     static func calledName(_ path: String) -> String? {
@@ -67,8 +67,9 @@ struct Sendmail {
         guard !names.isEmpty else { throw Failure(.badData, "the message names no recipient") }
         guard !recipients.isEmpty else { return "" }
         var message = LocalMessage(text)
-        let author = LocalMessage.author(options.fullName ?? user.fullName, sender.isEmpty ? user.address : sender)
-        message.complete(author: author, domain: user.domain)
+        message.complete(
+            author: LocalMessage.author(options.fullName ?? user.fullName, sender.isEmpty ? user.address : sender),
+            domain: user.domain)
         return try Handover(
             sender: sender, recipients: recipients, message: message.bytes, reference: options.envelopeID
         ).run()
@@ -78,7 +79,7 @@ struct Sendmail {
     private func resolve(_ names: [String]) -> [String] {
         var found: [String] = []
         for address in names.flatMap({ AddressField(Array($0.utf8)).addresses.map(\.text) }) {
-            let resolved = Aliases.localName(address).map(aliases.resolve) ?? [address]
+            let resolved = Aliases.localName(address).map { aliases.resolve($0) } ?? [address]
             for one in resolved where !found.contains(one) { found.append(one) }
         }
         return found

@@ -43,24 +43,24 @@ package struct SendmailOptions: Equatable {
         while let argument = rest.first, argument.hasPrefix("-"), argument != "-" {
             rest.removeFirst()
             if argument == "--" { break }
-            try read(Array(argument.dropFirst()), &rest)
+            try read(argument.dropFirst(), &rest)
         }
         recipients = Array(rest)
     }
 
     /// One word of letters; the value of its last letter may be the word after it.
-    private mutating func read(_ letters: [Character], _ rest: inout ArraySlice<String>) throws(Failure) {
-        var letters = letters[...]
+    private mutating func read(_ letters: Substring, _ rest: inout ArraySlice<String>) throws(Failure) {
+        var letters = letters
         while let letter = letters.popFirst() {
-            if Self.flags.contains(letter) {
+            if Self.isFlag(letter) {
                 set(letter)
                 continue
             }
-            guard let kind = Self.valued[letter] else {
+            guard let kind = Self.value(of: letter) else {
                 throw Failure(.usage, "there is no option -\(Printable.text(String(letter))); see sendmail(8)")
             }
             var value = String(letters)
-            letters = []
+            letters = ""
             if value.isEmpty, kind == .required {
                 guard let next = rest.popFirst() else { throw Failure(.usage, "-\(letter) needs a value") }
                 value = next
@@ -71,12 +71,23 @@ package struct SendmailOptions: Equatable {
 
     private enum Value { case required, attached }
 
-    private static let flags: Set<Character> = ["i", "t", "n", "v", "G", "m", "s", "U", "c", "I"]
-    private static let valued: [Character: Value] = [
-        "b": .attached, "d": .attached, "e": .attached, "o": .attached, "q": .attached, "A": .attached, "B": .required,
-        "C": .required, "D": .required, "F": .required, "L": .required, "M": .required, "N": .required, "O": .required,
-        "R": .required, "V": .required, "X": .required, "f": .required, "h": .required, "p": .required, "r": .required,
-    ]
+    // No Set and no Dictionary: the runtime would look through all types of the program for how to make one of
+    // Character, which takes longer than all the rest of this.
+
+    private static func isFlag(_ letter: Character) -> Bool {
+        switch letter {
+        case "i", "t", "n", "v", "G", "m", "s", "U", "c", "I": true
+        default: false
+        }
+    }
+
+    private static func value(of letter: Character) -> Value? {
+        switch letter {
+        case "b", "d", "e", "o", "q", "A": .attached
+        case "B", "C", "D", "F", "L", "M", "N", "O", "R", "V", "X", "f", "h", "p", "r": .required
+        default: nil
+        }
+    }
 
     private mutating func set(_ letter: Character) {
         switch letter {
