@@ -133,13 +133,17 @@ package struct ConfigurationReader {
         value = flag
     }
 
-    /// A string that `accept` turns into a value; where it cannot, the complaint says what is `wanted`.
+    /// A string that `accept` turns into a value; where it cannot, the complaint says what is `wanted`, and quotes what
+    /// was found unless that `mayBeSecret`: complaints end in the journal.
     package func read<Value>(
-        _ path: [String], into value: inout Value, wanted: String, _ accept: (String) -> Value?
+        _ path: [String], into value: inout Value, wanted: String, mayBeSecret: Bool = false,
+        _ accept: (String) -> Value?
     ) throws(ConfigurationError) {
         guard let found = node(path) else { return }
         guard let text = found.string else { throw wrongType(path, "a string", found) }
-        guard let accepted = accept(text) else { throw error(path, "must be \(wanted), not \"\(text)\"") }
+        guard let accepted = accept(text) else {
+            throw error(path, "must be \(wanted)" + (mayBeSecret ? "" : ", not \"\(text)\""))
+        }
         value = accepted
     }
 

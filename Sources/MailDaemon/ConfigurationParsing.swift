@@ -71,9 +71,10 @@ extension Configuration {
     }
 
     private mutating func readFleet(_ reader: ConfigurationReader) throws(ConfigurationError) {
-        let uri = "a URI such as postgresql://maild@db.example.org/maild"
-        try reader.read(["spool", "database"], into: &spool.database, wanted: uri) { text in
-            ["postgresql://", "postgres://"].contains { text.hasPrefix($0) } ? .some(text) : nil
+        let uri = "a URI such as postgresql://maild@db.example.org/maild, with passfile=PATH in place of a password"
+        try reader.read(["spool", "database"], into: &spool.database, wanted: uri, mayBeSecret: true) { text in
+            let isOfPostgreSQL = ["postgresql://", "postgres://"].contains { text.hasPrefix($0) }
+            return isOfPostgreSQL && !Self.holdsPassword(text) ? .some(text) : nil
         }
         let name = "1 to 63 of a-z, 0-9 and _, with a letter first"
         try reader.read(["spool", "schema"], into: &spool.schema, wanted: name) { text in
@@ -86,6 +87,21 @@ extension Configuration {
         }
         for key in ["schema", "node"] where spool.database == nil && reader.has(["spool", key]) {
             throw reader.error(["spool", key], "means nothing without spool.database")
+        }
+    }
+
+    /// Whether a database's URI says a password itself, which whoever may read the file could then read.
+    ///
+    /// https://www.postgresql.org/docs/15/libpq-connect.html#LIBPQ-CONNSTRING: `//user:password@host…?name=value&…`,
+    /// where names may be percent-encoded, too.
+    private static func holdsPassword(_ uri: String) -> Bool {
+        let parts = uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let authority = parts[0].drop { $0 != ":" }.dropFirst(3).prefix { $0 != "/" }
+        if let at = authority.lastIndex(of: "@"), authority[..<at].contains(":") { return true }
+        guard parts.count == 2 else { return false }
+        return parts[1].split(separator: "&").contains { pair in
+            let name = pair.prefix { $0 != "=" }
+            return name.contains("%") || name == "password" || name == "sslpassword"
         }
     }
 

@@ -43,6 +43,9 @@ private let wrongTypes: [BadKey] = [
     BadKey("[spool]\nhistory_seconds = '1'", 2, "spool.history_seconds", "must be a number"),
     BadKey("[spool]\nhistory_jobs_max = 1.5", 2, "spool.history_jobs_max", "must be an integer"),
     BadKey("[spool]\ndatabase = 'mysql://h/d'", 2, "spool.database", "must be a URI such as postgresql://"),
+    BadKey("[spool]\ndatabase = 'postgresql://u:p@h/d'", 2, "spool.database", "with passfile=PATH in place of a password"),
+    BadKey("[spool]\ndatabase = 'postgresql://h/d?password=p'", 2, "spool.database", "in place of a password"),
+    BadKey("[spool]\ndatabase = 'postgresql://h/d?p%61ssword=p'", 2, "spool.database", "in place of a password"),
     BadKey("[spool]\nnode = 'a'", 2, "spool.node", "means nothing without spool.database"),
     BadKey("[spool]\ndatabase = 'postgresql://h'\nschema = 'A'", 3, "spool.schema", "must be 1 to 63 of a-z"),
     BadKey("[spool]\ndatabase = 'postgresql://h'\nnode = 'a b'", 3, "spool.node", "must be 1 to 63 printable"),
@@ -329,6 +332,15 @@ struct BadConfigurationTests {
 
     @Test("an error of syntax names file and line", arguments: syntax)
     func syntaxError(_ bad: BadKey) { expect(bad) }
+
+    @Test("a password in a database's URI is not quoted in the complaint", arguments: ["postgresql", "postgres", "pg"])
+    func passwordInURI(scheme: String) {
+        let error = #expect(throws: ConfigurationError.self) {
+            try Configuration.parse("[spool]\ndatabase = '\(scheme)://u:hunter2@h/d'", file: "f")
+        }
+        #expect(error?.key == "spool.database")
+        #expect(error?.description.contains("hunter2") == false)
+    }
 
     @Test("a state directory too deep for a socket is its own fault")
     func deepStateDirectory() {

@@ -13,12 +13,13 @@ private struct Client {
 
     let descriptor: CInt
 
-    init(port: Int) throws {
+    /// - Parameter host: the last octet of an address of the loopback network.
+    init(port: Int, host: UInt32 = 1) throws {
         descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(port).bigEndian
-        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+        address.sin_addr.s_addr = in_addr_t(0x7F00_0000 + host).bigEndian
         let status = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
@@ -193,14 +194,15 @@ private struct Client {
     func closing() async throws {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let server = MetricsServer(events: stage.events, gauges: stage.gauges, on: loop)
-        let channel = try await server.bind(host: "127.0.0.1", port: 0).get()
+        // An address of its own: on 127.0.0.1 a test beside this one may be given the port as soon as it is free.
+        let channel = try await server.bind(host: "127.0.0.77", port: 0).get()
         let port = channel.localAddress?.port ?? 0
-        let client = try Client(port: port)
+        let client = try Client(port: port, host: 77)
         defer { client.close() }
         client.write("GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
         #expect(client.read(until: "not healthy\n") != nil)
         try await server.close().get()
         #expect(client.readToEnd() == "")
-        #expect(throws: Client.Refused.self) { try Client(port: port) }
+        #expect(throws: Client.Refused.self) { try Client(port: port, host: 77) }
     }
 }

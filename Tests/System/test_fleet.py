@@ -6,9 +6,9 @@ import signal
 from collections import Counter
 
 import pytest
+from crash_harness import number_of
 from postgresql import PostgreSQL
 from submission import job
-from crash_harness import number_of
 from waiting import until
 
 LEASE_SECONDS = 15
