@@ -29,7 +29,8 @@ final class StoreMetrics: Sendable {
             "maild_store_commit_batch_jobs", "Rows made durable by one transaction.", buckets: Ladder.rows,
             unit: .one)
         errors = registry.counter("maild_store_errors_total", "What the spool could not do.")
-        freeBytes = registry.gauge("maild_store_free_bytes", "What the spool's file system has left for maild.")
+        freeBytes = registry.gauge(
+            "maild_store_free_bytes", "What the spool's file system has left for maild; 0 where it is on none.")
         damagedJobs = registry.gauge("maild_store_damaged_jobs", "Jobs held because their rows are damaged.")
         damaged = registry.counter("maild_store_damaged_rows_total", "Damaged rows found since the start.")
     }

@@ -149,6 +149,11 @@ ROWS = [
               (f"sum(maild_store_bytes{{{HERE}}})", "on disk"),
               (f"sum(maild_store_jobs_bytes{{{HERE}}})", "unfinished jobs"),
               (f"sum(maild_store_jobs_bytes_max{{{HERE}}})", "their bound")),
+        graph("Room on the disk", "What the spool's file system has left for maild; below spool.free_bytes_min no job "
+              "is taken.", "bytes", (f"min by (instance) (maild_store_free_bytes{{{HERE}}})", "{{instance}}")),
+        graph("Damage", "Jobs held because their rows are damaged, and how fast such rows are found.", "short",
+              (f"sum by (instance) (maild_store_damaged_jobs{{{HERE}}})", "{{instance}} held"),
+              (f"sum by (instance) ({rate('maild_store_damaged_rows_total')})", "{{instance}} found a second")),
         graph("Trouble", "Errors of the spool, log lines that were dropped, jobs in hand at a crash.", "cps",
               (f"sum({rate('maild_store_errors_total')})", "spool errors"),
               (f"sum({rate('maild_log_lines_dropped_total')})", "log lines dropped"),
