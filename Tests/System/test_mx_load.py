@@ -61,7 +61,7 @@ def test_a_thousand_domains_and_another_thousand_need_no_more_memory(stage):
 
     def thousand(first):
         stage.submit_all(*(job(to=f"a@d{number}.example") for number in range(first, first + 1000)))
-        until(lambda: sum(len(server.messages) for server in servers) == first + 1000, "all are delivered", 60)
+        until(lambda: sum(len(server.messages) for server in servers) == first + 1000, "all are delivered", 180)
         one.wait_for_counts(ready=0, running=0, scheduled=0, failed=0)
         return one.memory()
 
