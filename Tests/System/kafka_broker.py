@@ -27,8 +27,11 @@ def library_path(directory):
 class KafkaClients:
     """What tests do with a broker whose `address` is known."""
 
+    access = {}
+    """librdkafka's settings that lead to it, where it takes more than the address."""
+
     def _settings(self, **more):
-        return {"bootstrap.servers": self.address, "log_level": 0} | more
+        return {"bootstrap.servers": self.address, "log_level": 0} | self.access | more
 
     def make_topic(self, name, partitions=1):
         admin = AdminClient(self._settings())
