@@ -89,6 +89,7 @@ package struct FeedMachine {
     var isProbing = false
     var writes: UInt64 = 0
     var watch = JobWatch()
+    var answers = FeedAnswerReader()
     private var maker: FeedLineMaker
     private var effects: [Effect] = []
 
