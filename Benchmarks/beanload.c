@@ -8,13 +8,7 @@
 #include "loopback.h"
 #include <unistd.h>
 
-enum { body_max = 65536, in_size = 2 * body_max };
-
-struct connection {
-    int fd;
-    size_t length;
-    char in[in_size];
-};
+enum { body_max = in_size / 2 };
 
 static long putters = 50, takers = 0, jobs = 10000, body_size = 300, port = 11300;
 static long put_begun, put_done, deleted;
@@ -36,46 +30,26 @@ static void delete(struct connection *c, const char *id) {
     write_all(c->fd, command, length);
 }
 
-/// One whole reply at the buffer's start is obeyed; returns its length, or 0 where more must be read.
-static size_t obey(struct connection *c) {
-    char *end = memmem(c->in, c->length, "\r\n", 2);
+static size_t obey(struct connection *c, const char *in, size_t length) {
+    const char *end = memmem(in, length, "\r\n", 2);
     if (!end) return 0;
-    size_t line = end + 2 - c->in;
-    if (!strncmp(c->in, "INSERTED ", 9)) {
+    size_t line = end + 2 - in;
+    if (!strncmp(in, "INSERTED ", 9)) {
         put_done++;
         put(c);
-    } else if (!strncmp(c->in, "RESERVED ", 9)) {
-        const char *bytes = strchr(c->in + 9, ' ');
-        if (!bytes) die("an odd reply: %.*s", (int)line, c->in);
+    } else if (!strncmp(in, "RESERVED ", 9)) {
+        const char *bytes = strchr(in + 9, ' ');
+        if (!bytes) die("an odd reply: %.*s", (int)line, in);
         line += strtol(bytes, NULL, 10) + 2;
-        if (c->length < line) return 0;
-        delete(c, c->in + 9);
-    } else if (!strncmp(c->in, "DELETED", 7)) {
+        if (length < line) return 0;
+        delete(c, in + 9);
+    } else if (!strncmp(in, "DELETED", 7)) {
         deleted++;
         reserve(c);
     } else {
-        die("refused: %.*s", (int)line, c->in);
+        die("refused: %.*s", (int)line, in);
     }
     return line;
-}
-
-static void receive(struct connection *c) {
-    ssize_t n = recv(c->fd, c->in + c->length, in_size - 1 - c->length, 0);
-    if (n < 0 && errno == EINTR) return;
-    if (n <= 0) die("read: %s", n ? strerror(errno) : "closed");
-    c->length += n;
-    c->in[c->length] = 0;
-    for (size_t used; (used = obey(c)) > 0;) {
-        c->length -= used;
-        memmove(c->in, c->in + used, c->length + 1);
-    }
-}
-
-static struct connection *open_connection(void) {
-    struct connection *c = calloc(1, sizeof *c);
-    if (!c) die("no memory");
-    c->fd = connect_loopback(port, epoll_fd, c);
-    return c;
 }
 
 static void make_put(void) {
@@ -105,15 +79,10 @@ int main(int count, char **arguments) {
     read_options(count, arguments);
     make_put();
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    for (long i = 0; i < takers; i++) reserve(open_connection());
+    for (long i = 0; i < takers; i++) reserve(open_connection(port, epoll_fd));
     uint64_t start = now_ns();
-    for (long i = 0; i < putters; i++) put(open_connection());
-    while (takers ? deleted < jobs : put_done < jobs) {
-        struct epoll_event events[256];
-        int ready = epoll_wait(epoll_fd, events, 256, 30000);
-        if (ready == 0) die("no reply for 30 s");
-        for (int i = 0; i < ready; i++) receive(events[i].data.ptr);
-    }
+    for (long i = 0; i < putters; i++) put(open_connection(port, epoll_fd));
+    while (takers ? deleted < jobs : put_done < jobs) receive_some(epoll_fd, obey);
     double seconds = (double)(now_ns() - start) * 1e-9;
     printf("{\"jobs\":%ld,\"seconds\":%.3f,\"jobs_per_s\":%.0f}\n", jobs, seconds, (double)jobs / seconds);
     return 0;

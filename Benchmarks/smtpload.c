@@ -7,15 +7,12 @@
 #include "loopback.h"
 #include <unistd.h>
 
-enum { in_size = 16384, replies_a_message = 4 };
+enum { replies_a_message = 4 };
 
-struct connection {
-    int fd;
+struct dialogue {
     int greeted;      // replies to come before the first envelope may be written
     int replies;      // of the message in hand: MAIL, RCPT, DATA, the final one
     int last;         // no envelope follows the message in hand
-    size_t length;
-    char in[in_size];
 };
 
 static long connection_count = 16, messages = 100000, size = 1024, port;
@@ -28,45 +25,32 @@ static const char envelope[] =
     "MAIL FROM:<app@example.org>\r\nRCPT TO:<u@bench.example>\r\nDATA\r\n";
 
 /// The message after its 354, and the next envelope behind it, in one write.
-static void send_body(struct connection *c) {
-    c->last = begun == messages;
-    begun += !c->last;
-    write_all(c->fd, body, body_length - (c->last ? sizeof envelope - 1 : 0));
+static void send_body(int fd, struct dialogue *d) {
+    d->last = begun == messages;
+    begun += !d->last;
+    write_all(fd, body, body_length - (d->last ? sizeof envelope - 1 : 0));
 }
 
-static void obey(struct connection *c, const char *line) {
+static void reply(int fd, struct dialogue *d, const char *line) {
     if (line[0] != '2' && line[0] != '3') die("refused: %.40s", line);
     if (line[3] == '-') return;
-    if (c->greeted < 2) {
-        if (c->greeted++ == 0) write_all(c->fd, "EHLO bench.localhost\r\n", 22);
-        else if (begun < messages) begun++, write_all(c->fd, envelope, sizeof envelope - 1);
+    if (d->greeted < 2) {
+        if (d->greeted++ == 0) write_all(fd, "EHLO bench.localhost\r\n", 22);
+        else if (begun < messages) begun++, write_all(fd, envelope, sizeof envelope - 1);
         return;
     }
-    c->replies++;
-    if (c->replies == replies_a_message - 1) send_body(c);
-    if (c->replies < replies_a_message) return;
-    c->replies = 0;
+    d->replies++;
+    if (d->replies == replies_a_message - 1) send_body(fd, d);
+    if (d->replies < replies_a_message) return;
+    d->replies = 0;
     done++;
 }
 
-static void receive(struct connection *c) {
-    ssize_t n = recv(c->fd, c->in + c->length, in_size - c->length, 0);
-    if (n < 0 && errno == EINTR) return;
-    if (n <= 0) die("read: %s", n ? strerror(errno) : "closed");
-    c->length += n;
-    char *line = c->in, *end = c->in + c->length, *newline;
-    while ((newline = memchr(line, '\n', end - line))) {
-        obey(c, line);
-        line = newline + 1;
-    }
-    c->length = end - line;
-    memmove(c->in, line, c->length);
-}
-
-static void open_connection(void) {
-    struct connection *c = calloc(1, sizeof *c);
-    if (!c) die("no memory");
-    c->fd = connect_loopback(port, epoll_fd, c);
+static size_t obey(struct connection *c, const char *in, size_t length) {
+    const char *newline = memchr(in, '\n', length);
+    if (!newline) return 0;
+    reply(c->fd, c->state, in);
+    return newline + 1 - in;
 }
 
 static void make_body(void) {
@@ -101,14 +85,11 @@ int main(int count, char **arguments) {
     read_options(count, arguments);
     make_body();
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    for (long i = 0; i < connection_count; i++) open_connection();
+    struct dialogue *dialogues = calloc(connection_count, sizeof *dialogues);
+    if (!dialogues) die("no memory");
+    for (long i = 0; i < connection_count; i++) open_connection(port, epoll_fd)->state = &dialogues[i];
     uint64_t start = now_ns();
-    while (done < messages) {
-        struct epoll_event events[256];
-        int ready = epoll_wait(epoll_fd, events, 256, 30000);
-        if (ready == 0) die("no reply for 30 s: %ld of %ld messages", done, messages);
-        for (int i = 0; i < ready; i++) receive(events[i].data.ptr);
-    }
+    while (done < messages) receive_some(epoll_fd, obey);
     double seconds = (double)(now_ns() - start) * 1e-9;
     printf("{\"messages\":%ld,\"seconds\":%.3f,\"messages_per_s\":%.0f}\n", messages, seconds,
            (double)messages / seconds);

@@ -3,6 +3,7 @@
 
 import CRdKafka
 import MailFeed
+import NIOCore
 
 /// The group's member. On the source's thread, which also calls back: all happens within `poll`.
 final class KafkaConsumer {
@@ -25,6 +26,8 @@ final class KafkaConsumer {
     private var commits: OpaquePointer?
     private var isCommitting = false
     private var partitions: [Int32] = []
+    /// Why it will never work again: it was fenced, say. Then another one has to be made.
+    private(set) var end: String?
     var assigned: ([Int32]) -> Void = { _ in }
     /// Before they are let go of. `isLost`: somebody else may have them already.
     var revoked: (_ isLost: Bool) -> Void = { _ in }
@@ -73,6 +76,10 @@ final class KafkaConsumer {
         defer { rd_kafka_message_destroy(message) }
         let found = message.pointee
         guard found.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            guard found.err != RD_KAFKA_RESP_ERR__FATAL else {
+                noteEnd()
+                return .nothing
+            }
             let text = rd_kafka_message_errstr(message).map { String(cString: $0) }
             return .error(text ?? KafkaHandle.words(found.err))
         }
@@ -151,7 +158,14 @@ final class KafkaConsumer {
     private func errorCame(_ code: CInt, _ reason: UnsafePointer<CChar>?) {
         // "1/1 brokers are down" says less than the error before it.
         guard code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN.rawValue else { return }
+        guard code != RD_KAFKA_RESP_ERR__FATAL.rawValue else { return noteEnd() }
         failed(reason.map { String(cString: $0) } ?? KafkaHandle.words(rd_kafka_resp_err_t(code)))
+    }
+
+    private func noteEnd() {
+        var text = [CChar](repeating: 0, count: 512)
+        rd_kafka_fatal_error(handle, &text, text.count)
+        end = KafkaHandle.words(text)
     }
 
     private func statisticsCame(_ json: UnsafeRawBufferPointer) {
@@ -161,14 +175,24 @@ final class KafkaConsumer {
 
     // MARK: The way down
 
-    /// Leaves the group, so that others need not wait for the session's end; at most so many turns of 100 ms. The rest
-    /// ends with the process: librdkafka's own end may wait for a broker that is away.
-    func close(turnsMax: Int) {
+    /// Lets go of it without a word to the group, which hears nothing from a consumer in this state.
+    func abandon() {
+        rd_kafka_queue_io_event_enable(queue, -1, nil, 0)
+        rd_kafka_queue_destroy(queue)
+        rd_kafka_queue_destroy(commits)
+        rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
+        (handle, queue, commits) = (nil, nil, nil)
+    }
+
+    /// Leaves the group, so that others need not wait for the session's end; at most until then. The rest ends with the
+    /// process: librdkafka's own end may wait for a broker that is away.
+    func close(until deadline: NIODeadline) {
         if let error = rd_kafka_consumer_close_queue(handle, queue) {
             return rd_kafka_error_destroy(error)
         }
-        for _ in 0..<turnsMax where rd_kafka_consumer_closed(handle) == 0 {
-            rd_kafka_queue_poll_callback(queue, 100)
+        while rd_kafka_consumer_closed(handle) == 0, NIODeadline.now() < deadline {
+            // What was read ahead is in the way of the news. rd_kafka_queue_poll_callback would abort over it.
+            if let message = rd_kafka_consumer_poll(handle, 50) { rd_kafka_message_destroy(message) }
         }
     }
 }

@@ -29,7 +29,7 @@ enum KafkaHandle {
         return handle
     }
 
-    private static func words(_ text: [CChar]) -> String {
+    static func words(_ text: [CChar]) -> String {
         String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 

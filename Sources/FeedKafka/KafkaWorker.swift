@@ -8,7 +8,8 @@ import NIOCore
 final class KafkaWorker {
     let desk: any FeedDesk
     private let settings: KafkaSettings
-    private let consumer: KafkaConsumer
+    private let properties: KafkaProperties
+    private var consumer: KafkaConsumer
     private let producer: KafkaProducer
     private var books = KafkaBooks()
     private var allowance = 0
@@ -21,6 +22,9 @@ final class KafkaWorker {
     private var trouble: String?
     private var warned: String?
     private var nextCommit = NIODeadline.uptimeNanoseconds(0)
+    private var wakes: CInt = -1
+    /// After a consumer's end, when the next may be made.
+    private var nextConsumer = NIODeadline.uptimeNanoseconds(0)
     var takeOrders: () -> [KafkaSource.Order] = { [] }
     /// There is more to read at once.
     private(set) var isBusy = false
@@ -32,15 +36,24 @@ final class KafkaWorker {
     private static let commitEvery = TimeAmount.milliseconds(200)
     private static let restAfter = TimeAmount.seconds(1)
     private static let againAfter = TimeAmount.seconds(5)
+    private static let renewEvery = TimeAmount.seconds(5)
 
     init(_ settings: KafkaSettings, _ properties: KafkaProperties, _ desk: any FeedDesk) throws(FeedFailure) {
         self.settings = settings
         self.desk = desk
+        self.properties = properties
         consumer = try KafkaConsumer(settings, properties)
         producer = try KafkaProducer(settings, properties)
     }
 
     func begin(_ wakes: CInt) {
+        self.wakes = wakes
+        producer.reported = { [unowned self] in reported($0, $1) }
+        producer.wake(wakes)
+        subscribe()
+    }
+
+    private func subscribe() {
         consumer.assigned = { [unowned self] in assigned($0) }
         consumer.revoked = { [unowned self] in revoked(isLost: $0) }
         consumer.failed = { [unowned self] in trouble = $0 }
@@ -48,8 +61,6 @@ final class KafkaWorker {
         consumer.committed = { [unowned self] answers in
             for answer in answers { books.committed(answer.partition, answer.offset, succeeded: answer.succeeded) }
         }
-        producer.reported = { [unowned self] in reported($0, $1) }
-        producer.wake(wakes)
         consumer.subscribe(wakes: wakes)
     }
 
@@ -67,6 +78,7 @@ final class KafkaWorker {
         }
         producer.poll()
         consumer.awaitCommit(milliseconds: 0)
+        renew()
         rest()
         read()
         commit()
@@ -183,6 +195,26 @@ final class KafkaWorker {
         consumer.awaitCommit(milliseconds: Self.waitMilliseconds)
     }
 
+    // MARK: A consumer's end
+
+    /// librdkafka has consumers that will never work again. Another one begins where the group has committed; all that
+    /// this one had comes again.
+    private func renew() {
+        guard let reason = consumer.end, NIODeadline.now() >= nextConsumer else { return }
+        nextConsumer = .now() + Self.renewEvery
+        withdraw(books.revokeAll())
+        (isConnected, isResting, trouble) = (false, false, nil)
+        desk.disconnected(reason)
+        do throws(FeedFailure) {
+            let next = try KafkaConsumer(settings, properties)
+            consumer.abandon()
+            consumer = next
+            subscribe()
+        } catch {
+            warn(error.description)
+        }
+    }
+
     // MARK: Letters
 
     private func send(_ letter: KafkaLetter) {
@@ -233,6 +265,6 @@ final class KafkaWorker {
         let deadline = NIODeadline.now() + .milliseconds(Int64(Self.waitMilliseconds))
         while producer.underWay > 0, NIODeadline.now() < deadline { producer.poll(milliseconds: 50) }
         if isConnected { commitAndWait() }
-        consumer.close(turnsMax: Int(Self.waitMilliseconds) / 100)
+        consumer.close(until: .now() + .milliseconds(Int64(Self.waitMilliseconds)))
     }
 }

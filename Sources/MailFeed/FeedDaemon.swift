@@ -130,7 +130,10 @@ extension FeedFailure {
             return
         }
         let journal = Journal(identifier: "maild-feed", fieldPrefix: "MAILD_")
-        journal.write(.error, description)
+        journal.write(.error) { line in
+            line.message(description)
+            line.identify(FeedEventID.startFailed)
+        }
         journal.flush()
     }
 }

@@ -20,6 +20,7 @@ package struct FeedLineMaker {
     private let keepsMarks: Bool
     private var scanner = JSONScanner()
     private var members: [JSONMember] = []
+    private var key: [UInt8] = []
 
     /// - Parameter keepsMarks: ref and tags will be wanted.
     package init(kind: String, keepsMarks: Bool) {
@@ -33,7 +34,7 @@ package struct FeedLineMaker {
         let line: FeedLine? = body.withUnsafeBytes { bytes in
             do throws(JSONError) {
                 try scanner.members(of: bytes, into: &members)
-                return compose(bytes, body, identity)
+                return compose(bytes, identity)
             } catch {
                 failure = WireError(error)
                 return nil
@@ -43,7 +44,7 @@ package struct FeedLineMaker {
         return line
     }
 
-    private func compose(_ bytes: UnsafeRawBufferPointer, _ body: [UInt8], _ identity: String) -> FeedLine {
+    private mutating func compose(_ bytes: UnsafeRawBufferPointer, _ identity: String) -> FeedLine {
         let hasKey = members.contains { $0.hasKey("idempotency_key", in: bytes) }
         let start = (bytes.firstIndex(of: UInt8(ascii: "{")) ?? 0) + 1
         var line: [UInt8] = []
@@ -51,7 +52,8 @@ package struct FeedLineMaker {
         line.append(UInt8(ascii: "{"))
         if !hasKey {
             line.put("\"idempotency_key\":")
-            line.putJSON(Self.key(kind: kind, identity: identity, body: body))
+            Self.key(kind: kind, identity: identity, body: bytes, into: &key)
+            key.withUnsafeBytes { line.putJSON(text: $0) }
             if !members.isEmpty { line.append(UInt8(ascii: ",")) }
         }
         let from = line.count
@@ -81,19 +83,40 @@ package struct FeedLineMaker {
     /// start again, and the same name with another body must be another job, not a conflict. At most
     /// `Limits.keyBytesMax` bytes: a name too long for it is told by its digest.
     package static func key(kind: String, identity: String, body: [UInt8]) -> String {
+        var key: [UInt8] = []
+        body.withUnsafeBytes { Self.key(kind: kind, identity: identity, body: $0, into: &key) }
+        return String(decoding: key, as: UTF8.self)
+    }
+
+    private static func key(
+        kind: String, identity: String, body: UnsafeRawBufferPointer, into key: inout [UInt8]
+    ) {
+        key.removeAll(keepingCapacity: true)
+        key += kind.utf8
+        key.append(UInt8(ascii: ":"))
         let room = Limits.keyBytesMax - kind.utf8.count - 2 - 2 * digestBytes
-        let name = identity.utf8.count <= room ? identity : hex(SHA256.hash(data: Array(identity.utf8)), 32)
-        return "\(kind):\(name):\(hex(SHA256.hash(data: body), digestBytes))"
+        if identity.utf8.count <= room {
+            key += identity.utf8
+        } else {
+            Array(identity.utf8).withUnsafeBytes { addDigest(of: $0, bytes: 32, to: &key) }
+        }
+        key.append(UInt8(ascii: ":"))
+        addDigest(of: body, bytes: digestBytes, to: &key)
     }
 
     /// 128 bits: nobody finds two bodies for one of them.
     private static let digestBytes = 16
 
-    private static func hex(_ digest: SHA256.Digest, _ count: Int) -> String {
-        var text: [UInt8] = []
-        for byte in digest.prefix(count) {
-            for digit in [byte >> 4, byte & 15] { text.append(digit < 10 ? 0x30 + digit : 0x57 + digit) }
+    private static func addDigest(of bytes: UnsafeRawBufferPointer, bytes count: Int, to text: inout [UInt8]) {
+        var hash = SHA256()
+        hash.update(bufferPointer: bytes)
+        hash.finalize().withUnsafeBytes { digest in
+            for byte in digest.prefix(count) {
+                text.append(hexDigit(byte >> 4))
+                text.append(hexDigit(byte & 15))
+            }
         }
-        return String(decoding: text, as: UTF8.self)
     }
+
+    private static func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x57 + value }
 }

@@ -89,6 +89,7 @@ package struct FeedMachine {
     var isProbing = false
     var writes: UInt64 = 0
     var watch = JobWatch()
+    var answers = FeedAnswerReader()
     private var maker: FeedLineMaker
     private var effects: [Effect] = []
 
@@ -107,6 +108,8 @@ package struct FeedMachine {
     package var unanswered: Int { again.count + waiting.count + written.count }
     package var unsettled: Int { watch.waiting }
     package var held: Int { entries.count }
+    /// maild takes no jobs, or has not shown yet that it does again.
+    package var isHeldUp: Bool { pause != nil || isProbing }
 
     mutating func effect(_ effect: Effect) { effects.append(effect) }
 

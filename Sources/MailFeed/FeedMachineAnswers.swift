@@ -1,36 +1,7 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
-import MailWire
 import NIOCore
-
-/// Why maild does not take a line.
-struct Refusal: Equatable {
-    var error: String
-    var message: String
-    var field = ""
-    var isRetryable: Bool
-    /// Seconds; nil where maild does not say.
-    var retryAfter: Double?
-
-    init(_ error: WireError) {
-        self.error = error.name.rawValue
-        message = error.message
-        field = error.field ?? ""
-        isRetryable = error.retryable
-        retryAfter = error.retryAfter.map(Double.init)
-    }
-
-    /// An answer; nil where it is none. A maild of another version may have errors that are new to us.
-    init?(_ answer: JSONValue) {
-        guard let error = answer["error"]?.string else { return nil }
-        self.error = error
-        message = answer["message"]?.string ?? ""
-        field = answer["field"]?.string ?? ""
-        isRetryable = answer["retryable"]?.bool ?? false
-        retryAfter = answer["retry_after"]?.double
-    }
-}
 
 // maild's side.
 extension FeedMachine {
@@ -55,27 +26,25 @@ extension FeedMachine {
 
     /// One line of maild's, without its newline.
     package mutating func answered(_ bytes: [UInt8]) {
-        guard let answer = try? JSONValue(parsing: bytes) else { return effect(.reconnect) }
+        guard let answer = answers.answer(bytes) else { return effect(.reconnect) }
         let serial = written.popFirst()
         if let serial, let write = entries[serial]?.write { watch.answered(write: write) }
-        if let job = answer["job"]?.string {
+        switch answer {
+        case .accepted(let job, let state, let isDuplicate):
             isProbing = false
-            if let serial { accepted(serial, job, answer) }
-        } else if let refusal = Refusal(answer) {
-            refused(serial, refusal)
-        } else {
-            return effect(.reconnect)
+            if let serial { accepted(serial, job, state, isDuplicate) }
+        case .refused(let refusal): refused(serial, refusal)
         }
         pump()
         grant()
     }
 
-    private mutating func accepted(_ serial: Serial, _ job: String, _ answer: JSONValue) {
+    private mutating func accepted(_ serial: Serial, _ job: String, _ state: String?, _ isDuplicate: Bool) {
         guard let entry = entries[serial] else { return }
         counts.accepted += 1
-        if answer["duplicate"]?.bool == true { counts.duplicates += 1 }
+        if isDuplicate { counts.duplicates += 1 }
         guard settings.waitsForOutcome else { return finish(serial) }
-        if let state = answer["state"]?.string, JobEnd.states.contains(state) {
+        if let state, JobEnd.states.contains(state) {
             return ended(serial, job, JobEnd(state: state))
         }
         if let end = watch.earlyEnd(of: job) { return ended(serial, job, end) }

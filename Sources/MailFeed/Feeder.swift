@@ -32,6 +32,8 @@ package final class Feeder: FeedDesk, @unchecked Sendable {
     private let shared = Mutex(Standing())
     private var standing = Standing()
     private var quiet: (() -> Void)?
+    /// Why maild took no jobs when that was told last; nil once it has taken one.
+    private var toldPause: String?
 
     /// Ends that got lost in spite of all (a job that was purged tells nothing) are found so many seconds later.
     private static let askSeconds: Int64 = 600
@@ -69,7 +71,7 @@ package final class Feeder: FeedDesk, @unchecked Sendable {
             perform()
         }
         link.lost = { [unowned self] reason in
-            if standing.isLinked { log.linkLost(reason) } else { log.noLink(reason) }
+            log.linkLost(reason, wasLinked: standing.isLinked)
             standing.isLinked = false
             machine.linkLost()
             perform()
@@ -160,7 +162,7 @@ package final class Feeder: FeedDesk, @unchecked Sendable {
         case .ask(let job): outcomes?.ask(job)
         case .allow(let count): source?.allow(count)
         case .resume(let seconds):
-            log.paused(machine.pause ?? "", seconds: seconds)
+            tellPause(seconds)
             loop.scheduleTask(in: .milliseconds(Int64(seconds * 1000))) { [self] in
                 machine.resumed()
                 perform()
@@ -168,7 +170,18 @@ package final class Feeder: FeedDesk, @unchecked Sendable {
         }
     }
 
+    /// Once for each outage, however often the feed asks whether it is over.
+    private func tellPause(_ seconds: Double) {
+        guard let error = machine.pause, error != toldPause else { return }
+        toldPause = error
+        log.paused(error, seconds: seconds)
+    }
+
     private func publishStanding() {
+        if toldPause != nil, !machine.isHeldUp {
+            toldPause = nil
+            log.resumed()
+        }
         standing.counts = machine.counts
         standing.pause = machine.pause
         standing.unanswered = machine.unanswered

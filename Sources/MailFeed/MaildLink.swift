@@ -92,8 +92,9 @@ final class MaildLink: @unchecked Sendable {
 
     private func failed(_ reason: String) {
         pending.clear()
-        lost(reason)
+        // The end that we made ourselves is no news.
         guard !isStopped else { return }
+        lost(reason)
         let bound = NIOLoopBound(self, eventLoop: loop)
         let wait = backoff.next(chance: .random(in: 0..<1))
         loop.scheduleTask(in: .milliseconds(Int64(wait * 1000))) { bound.value.connect() }

@@ -43,6 +43,40 @@ import Testing
         #expect(found["enable.auto.commit"] == "false")
     }
 
+    @Test func certificatesReachTheLibraryInItsWords() throws {
+        let text = """
+            [kafka]
+            topic = "jobs"
+            tls = true
+            tls_roots = "/roots.pem"
+            tls_certificate = "/own.pem"
+            tls_key = "/own.key"
+            session_timeout_seconds = 6
+            """
+        let kafka = try #require(try parse(text).kind as? KafkaSettings)
+        let both = KafkaProperties(kafka, password: nil)
+        for properties in [both.consumer, both.producer] {
+            let found = Dictionary(properties, uniquingKeysWith: { _, last in last })
+            #expect(found["security.protocol"] == "ssl")
+            #expect(found["ssl.ca.location"] == "/roots.pem")
+            #expect(found["ssl.certificate.location"] == "/own.pem")
+            #expect(found["ssl.key.location"] == "/own.key")
+            #expect(found["sasl.mechanism"] == nil)
+        }
+        let consumer = Dictionary(both.consumer, uniquingKeysWith: { _, last in last })
+        #expect(consumer["session.timeout.ms"] == "6000")
+        #expect(consumer["heartbeat.interval.ms"] == "2000")
+    }
+
+    @Test(arguments: [("plain", "PLAIN"), ("scram-sha-256", "SCRAM-SHA-256"), ("scram-sha-512", "SCRAM-SHA-512")])
+    func aMechanismHasTheLibrarysName(name: String, wanted: String) throws {
+        let text = "[kafka]\ntopic = \"jobs\"\nuser = \"u\"\npassword_file = \"/p\"\nsasl = \"\(name)\"\n"
+        let kafka = try #require(try parse(text).kind as? KafkaSettings)
+        let found = Dictionary(KafkaProperties(kafka, password: "s").consumer, uniquingKeysWith: { _, last in last })
+        #expect(found["sasl.mechanism"] == wanted)
+        #expect(found["security.protocol"] == "sasl_plaintext")
+    }
+
     private static let bad: [(String, String)] = [
         ("[kafka]\n", "shop.toml:1: kafka.topic: is needed: the topic with the jobs"),
         ("[kafka]\ntopc = \"j\"\n", "shop.toml:2: kafka.topc: is unknown; did you mean topic?"),

@@ -90,6 +90,9 @@ import Testing
     @Test func idsSortByTheirNumbers() {
         #expect(
             ["10-0", "9-11", "9-2"].compactMap { StreamID($0) }.sorted().map(\.description) == ["9-2", "9-11", "10-0"])
-        for text in ["", "5", "5-", "a-1", "5-1-1", "-1"] { #expect(StreamID(text) == nil) }
+        for text in ["", "5", "5-", "a-1", "5-1-1", "-1", "18446744073709551616-0", "1-99999999999999999999"] {
+            #expect(StreamID(text) == nil)
+        }
+        #expect(StreamID("18446744073709551615-1")?.milliseconds == .max)
     }
 }

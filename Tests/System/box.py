@@ -109,7 +109,8 @@ class Box:
         """A Popen: a command of the box, or one of this host on the box's network."""
         where = ["--net"] if network_only else []
         return subprocess.Popen(
-            [SCRIPTS / "in-box", *where, *map(str, command)], env=self.environment, stdin=subprocess.DEVNULL, **options)
+            [SCRIPTS / "in-box", *where, *map(str, command)], env=self.environment,
+            **({"stdin": subprocess.DEVNULL} | options))
 
     # Files
 
@@ -137,11 +138,13 @@ class Box:
 
     # maild in it
 
-    def install(self, package, **options):
-        shutil.copy(package, self.share)
+    def install(self, *packages, **options):
+        for package in packages:
+            shutil.copy(package, self.share)
         return self.run(
             "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q", "--allow-downgrades",
-            "--no-install-recommends", f"/share/{Path(package).name}", seconds=120, **options)
+            "--no-install-recommends", *(f"/share/{Path(package).name}" for package in packages), seconds=120,
+            **options)
 
     def install_from_debian(self, *names):
         """Packages of Debian with all they need. This host's apt fetches them, for a system like the box, and keeps

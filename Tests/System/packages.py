@@ -26,7 +26,9 @@ def of_version(package, other, output):
     tree = Path(output) / "tree"
     subprocess.run(["dpkg-deb", "-R", package, tree], check=True)
     control = tree / "DEBIAN/control"
-    control.write_text(re.sub(r"^Version: .*$", f"Version: {other}", control.read_text(), flags=re.MULTILINE))
+    text = re.sub(r"^Version: .*$", f"Version: {other}", control.read_text(), flags=re.MULTILINE)
+    # Those that belong to maild want the maild of their own version.
+    control.write_text(re.sub(r"\bmaild \(= [^)]*\)", f"maild (= {other})", text))
     unit = tree / "lib/systemd/system/maild.service"
     if unit.exists():
         unit.write_text(unit.read_text() + f"# {other}\n")

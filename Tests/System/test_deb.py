@@ -58,12 +58,14 @@ def test_feeds_are_a_package_of_their_own_and_no_brokers_library_is_needed_witho
     held = contents(packages["maild-feed"])
     for path in ["/usr/sbin/maild-feed", "/lib/systemd/system/maild-feed@.service",
                  "/usr/lib/sysusers.d/maild-feed.conf", "/usr/share/man/man8/maild-feed.8.gz", "/etc/maild/feeds/",
+                 "/usr/share/man/man5/maild-feed.toml.5.gz", "/usr/lib/systemd/catalog/maild-feed.catalog",
                  "/usr/share/bash-completion/completions/maild-feed"]:
         assert path in held, path
     def needs(package):
         shown = subprocess.run(["dpkg-deb", "-f", packages[package], "Depends"], capture_output=True, text=True)
         return shown.stdout
-    assert "librabbitmq4" in needs("maild-feed") and "sqlite" not in needs("maild-feed")
+    assert {"librabbitmq4", "librdkafka1"} <= set(re.findall(r"[\w.+-]+", needs("maild-feed")))
+    assert "sqlite" not in needs("maild-feed")
     assert not re.search("rabbitmq|rdkafka|hiredis", needs("maild") + needs("maild-mta"))
 
 

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from feed import FEED, Feed, jobs_by_subject
 from kafka_broker import KafkaBroker, library_path
+from kafka_door import KafkaDoor
 from submission import job
 from waiting import until
 
@@ -163,6 +164,39 @@ def test_nothing_is_lost_or_mailed_twice_whoever_dies(maild, broker, feed, ack):
     assert not {f"n{number}" for number in range(count)} - set(found), "lost"
     assert {subject: jobs for subject, jobs in found.items() if len(jobs) > 1} == {}, "mailed twice"
     assert feed.number("dead_letters_total") == 0
+
+
+def test_tls_and_a_login(running, tmp_path, feed):
+    """The broker of these tests has neither; a door before it has both."""
+    door = KafkaDoor(tmp_path, login=("shop", "s3cret"))
+    (tmp_path / "behind").mkdir()
+    broker = KafkaBroker(tmp_path / "behind", advertised=door.address).start()
+    password = tmp_path / "password"
+    password.write_text("s3cret\n")
+    password.chmod(0o600)
+    access = {"brokers": door.address, "tls": True, "user": "shop", "password_file": str(password)}
+    trusting = access | {"tls_roots": str(door.certificate)}
+    try:
+        door.open(broker.port)
+        stranger = feed(running, "stranger", settings=access).start()
+        stranger.wait_for_log("cannot connect to .*certificate")
+        assert stranger.stop() == 0 and door.logins == []
+        password.write_text("wrong\n")
+        liar = feed(running, "liar", settings=trusting).start()
+        liar.wait_for_log("cannot connect to .*wrong user or password")
+        assert liar.stop() == 0 and set(door.logins) == {("shop", "wrong")}
+        password.write_text("s3cret\n")
+        one = feed(running, settings=trusting).start()
+        broker.access = {
+            "bootstrap.servers": door.address, "security.protocol": "sasl_ssl", "sasl.mechanism": "PLAIN",
+            "sasl.username": "shop", "sasl.password": "s3cret", "ssl.ca.location": str(door.certificate)}
+        broker.make_topic(TOPIC)
+        broker.add(TOPIC, [text(1)])
+        one.wait_for("acknowledged_total", 1, seconds=40)
+        assert ("shop", "s3cret") in door.logins
+    finally:
+        door.close()
+        broker.clean_up()
 
 
 def test_a_mistake_in_the_file_ends_it_with_78(running, feed):

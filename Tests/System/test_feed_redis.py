@@ -133,6 +133,7 @@ def test_a_full_queue_pauses_the_feed_and_loses_nothing(maild, redis, feed):
         assert feed.number("dead_letters_total") == 0
         target.control.call("Resume")
         feed.wait_for("acknowledged_total", 30, seconds=60)
+        feed.wait_for_log("maild takes jobs again")
         wait_until_acknowledged(client)
     until(lambda: len(jobs_by_subject(target)) == 30, "all mails are there")
 

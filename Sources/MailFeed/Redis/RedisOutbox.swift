@@ -58,6 +58,8 @@ struct RedisOutbox {
     private var number: UInt64 = 0
     private var waiting: [RedisErrand.Task] = []
     private var acknowledgements: [StreamID] = []
+    /// One XACK is under way; what comes meanwhile goes with the next. Redis may sync its log for each of them.
+    private var isAcknowledging = false
     private var sent: [UInt64: RedisErrand] = [:]
 
     /// Ids in one XACK.
@@ -74,7 +76,8 @@ struct RedisOutbox {
         let task: RedisErrand.Task
         if !waiting.isEmpty {
             task = waiting.removeFirst()
-        } else if !acknowledgements.isEmpty {
+        } else if !acknowledgements.isEmpty, !isAcknowledging {
+            isAcknowledging = true
             task = .acknowledge(Array(acknowledgements.prefix(Self.idsMax)))
             acknowledgements.removeFirst(min(Self.idsMax, acknowledgements.count))
         } else {
@@ -86,7 +89,10 @@ struct RedisOutbox {
         return errand
     }
 
-    mutating func done(_ errand: RedisErrand) { sent[errand.number] = nil }
+    mutating func done(_ errand: RedisErrand) {
+        sent[errand.number] = nil
+        if case .acknowledge = errand.task { isAcknowledging = false }
+    }
 
     /// After a connection was lost: what it has left open, in the order in which it was sent, then the rest.
     mutating func sendAgain(_ send: (RedisErrand) -> Void) {

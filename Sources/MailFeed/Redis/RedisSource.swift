@@ -215,6 +215,7 @@ final class RedisSource: FeedSource, @unchecked Sendable {
         case .bury(let letter): desk.buried([letter.receipt])
         case .publish(let outcome): desk.published([outcome.receipt])
         }
+        flush()
         if let stopped, outbox.isEmpty { finish(stopped) }
     }
 

@@ -11,10 +11,27 @@ package struct StreamID: Hashable, Comparable, Sendable, CustomStringConvertible
         self.number = number
     }
 
-    package init?(_ text: String) {
-        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count == 2, let milliseconds = UInt64(parts[0]), let number = UInt64(parts[1]) else { return nil }
+    package init?(_ text: String) { self.init(Array(text.utf8)) }
+
+    /// One for each entry of a stream: without strings.
+    init?(_ bytes: [UInt8]) {
+        guard let dash = bytes.firstIndex(of: UInt8(ascii: "-")), let milliseconds = Self.number(bytes[..<dash]),
+            let number = Self.number(bytes[(dash + 1)...])
+        else { return nil }
         self.init(milliseconds: milliseconds, number: number)
+    }
+
+    private static func number(_ digits: ArraySlice<UInt8>) -> UInt64? {
+        guard (1...20).contains(digits.count) else { return nil }
+        var number: UInt64 = 0
+        for digit in digits {
+            guard (0x30...0x39).contains(digit) else { return nil }
+            let (tens, isTooLarge) = number.multipliedReportingOverflow(by: 10)
+            let (sum, isStillTooLarge) = tens.addingReportingOverflow(UInt64(digit - 0x30))
+            guard !isTooLarge, !isStillTooLarge else { return nil }
+            number = sum
+        }
+        return number
     }
 
     package init(_ receipt: Receipt) { self.init(milliseconds: receipt.group, number: receipt.number) }
@@ -40,7 +57,7 @@ package struct StreamEntry: Equatable, Sendable {
 
     /// `[id, [name, value, …]]`; nil where it is something else.
     package init?(_ value: RESPValue) {
-        guard let pair = value.array, pair.count == 2, let id = pair[0].text.flatMap({ StreamID($0) }) else {
+        guard let pair = value.array, pair.count == 2, let id = pair[0].bytes.flatMap({ StreamID($0) }) else {
             return nil
         }
         self.id = id
