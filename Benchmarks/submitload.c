@@ -7,6 +7,7 @@
 // With -b a connection writes W lines at once, and the next W when all of these are answered.
 // Latency runs from the write of a line (with -r: from the time at which it was due) to the read of its answer.
 
+#define _GNU_SOURCE // epoll_pwait2
 #include "bench.h"
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -161,11 +162,21 @@ static void open_connection(struct connection *c) {
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event)) die("epoll_ctl: %s", strerror(errno));
 }
 
+/// Sleeps until there is an event or the next job is due: a millisecond's granularity would be told as maild's.
+static int wait_for_events(struct epoll_event *events, int most) {
+    if (!rate || sent >= jobs) return epoll_wait(epoll_fd, events, most, 1000);
+    uint64_t next = start + (uint64_t)((double)sent / (double)rate * 1e9), now = now_ns();
+    uint64_t left = next > now ? next - now : 0;
+    if (left > 1000000000u) left = 1000000000u;
+    struct timespec pause = {.tv_sec = (time_t)(left / 1000000000u), .tv_nsec = (long)(left % 1000000000u)};
+    return epoll_pwait2(epoll_fd, events, most, &pause, NULL);
+}
+
 static void run(void) {
     struct epoll_event events[256];
     uint64_t last_answer = now_ns();
     while (answered < jobs) {
-        int count = epoll_wait(epoll_fd, events, 256, rate ? 1 : 1000);
+        int count = wait_for_events(events, 256);
         if (count < 0 && errno != EINTR) die("epoll_wait: %s", strerror(errno));
         long before = answered;
         for (int i = 0; i < count; i++) {
