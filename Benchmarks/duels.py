@@ -94,15 +94,16 @@ def our_sendmail(at_once, runs):
             maild.mailctl("pause")
             program = directory / "sendmail"
             program.symlink_to(MAILCTL)
-            command = ["env", f"MAILD_SUBMIT_SOCKET={maild.submit}", program]
-            command += ["-i", "-f", "app@example.org", "u@bench.example"]
-            return sendmail_rate(directory, at_once, sized(runs, scale), command)
+            command = [program, "-i", "-f", "app@example.org", "u@bench.example"]
+            return sendmail_rate(
+                directory, at_once, sized(runs, scale), command, MAILD_SUBMIT_SOCKET=str(maild.submit))
 
     return Side(f"maild-mta's sendmail, {at_once} at a time", measure)
 
 
-def sendmail_rate(directory, at_once, runs, command):
-    return run_program("spawnload", "-n", runs, "-p", at_once, "-i", message(directory), *command)["runs_per_s"]
+def sendmail_rate(directory, at_once, runs, command, **environment):
+    arguments = ["-n", runs, "-p", at_once, "-i", message(directory), *command]
+    return run_program("spawnload", *arguments, **environment)["runs_per_s"]
 
 
 def message(directory):

@@ -39,15 +39,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def run_program(name, *arguments):
+def run_program(name, *arguments, **environment):
     """The JSON object that one of our C programs prints."""
-    return run_command(PROGRAMS / name, *arguments)
+    return run_command(PROGRAMS / name, *arguments, **environment)
 
 
-def run_command(*command):
-    """The JSON object that a command prints."""
+def run_command(*command, **environment):
+    """The JSON object that a command prints; `environment`: what it finds there besides."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, capture_output=True, text=True)
+    done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **environment})
     if done.returncode:
         raise Failure(f"{' '.join(words)}: {done.stderr.strip() or done.stdout.strip()}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -4,8 +4,10 @@
 // Loads a submission socket: C connections, each with up to W unanswered lines, N jobs in all. Every answer is
 // looked at; an answer that is not {"job":… counts as an error, and a missing one ends the run with status 1.
 // With -t noop the jobs are of the kind that does nothing, with -d they are for that many seconds later.
+// With -b a connection writes W lines at once, and the next W when all of these are answered.
 // Latency runs from the write of a line (with -r: from the time at which it was due) to the read of its answer.
 
+#define _GNU_SOURCE // epoll_pwait2
 #include "bench.h"
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -30,6 +32,7 @@ struct connection {
 
 static const char *path;
 static long connection_count = 8, window = 64, jobs = 100000, line_size = 300, rate = 0, delay = 0;
+static int in_batches;
 static const char *type = "email";
 static char *line;          // one job, its number at `digits`
 static char *digits;
@@ -89,7 +92,8 @@ static void send_more(struct connection *c, uint64_t now) {
     if (c->out_start == c->out_length) {
         c->out_start = c->out_length = 0;
         long may_send = due(now);
-        while (c->waiting < window && sent < may_send)
+        int begins = !in_batches || c->waiting == 0;
+        while (begins && c->waiting < window && sent < may_send)
             put_line(c, rate ? start + (uint64_t)((double)sent / (double)rate * 1e9) : now);
     }
     while (c->out_start < c->out_length) {
@@ -158,11 +162,21 @@ static void open_connection(struct connection *c) {
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event)) die("epoll_ctl: %s", strerror(errno));
 }
 
+/// Sleeps until there is an event or the next job is due: a millisecond's granularity would be told as maild's.
+static int wait_for_events(struct epoll_event *events, int most) {
+    if (!rate || sent >= jobs) return epoll_wait(epoll_fd, events, most, 1000);
+    uint64_t next = start + (uint64_t)((double)sent / (double)rate * 1e9), now = now_ns();
+    uint64_t left = next > now ? next - now : 0;
+    if (left > 1000000000u) left = 1000000000u;
+    struct timespec pause = {.tv_sec = (time_t)(left / 1000000000u), .tv_nsec = (long)(left % 1000000000u)};
+    return epoll_pwait2(epoll_fd, events, most, &pause, NULL);
+}
+
 static void run(void) {
     struct epoll_event events[256];
     uint64_t last_answer = now_ns();
     while (answered < jobs) {
-        int count = epoll_wait(epoll_fd, events, 256, rate ? 1 : 1000);
+        int count = wait_for_events(events, 256);
         if (count < 0 && errno != EINTR) die("epoll_wait: %s", strerror(errno));
         long before = answered;
         for (int i = 0; i < count; i++) {
@@ -198,7 +212,7 @@ static void report(double seconds) {
 }
 
 static void read_options(int count, char **arguments) {
-    for (int option; (option = getopt(count, arguments, "c:w:n:s:r:t:d:")) != -1;) {
+    for (int option; (option = getopt(count, arguments, "bc:w:n:s:r:t:d:")) != -1;) {
         switch (option) {
         case 'c': connection_count = number('c', optarg, 1, connections_max); break;
         case 'w': window = number('w', optarg, 1, window_max); break;
@@ -206,14 +220,15 @@ static void read_options(int count, char **arguments) {
         case 's': line_size = number('s', optarg, 1, 64 << 20); break;
         case 'r': rate = number('r', optarg, 1, 100000000); break;
         case 'd': delay = number('d', optarg, 0, 100000000); break;
+        case 'b': in_batches = 1; break;
         case 't': type = optarg; break;
         default: exit(64);
         }
     }
     if (strcmp(type, "email") && strcmp(type, "noop")) die("-t: email or noop");
     if (optind != count - 1) {
-        fprintf(stderr, "usage: submitload [-c connections] [-w unanswered lines of each] [-n jobs] [-s bytes a line]"
-                        " [-r jobs a second] [-t email|noop] [-d seconds later] SOCKET\n");
+        fprintf(stderr, "usage: submitload [-c connections] [-w unanswered lines of each [-b]] [-n jobs]"
+                        " [-s bytes a line] [-r jobs a second] [-t email|noop] [-d seconds later] SOCKET\n");
         exit(64);
     }
     path = arguments[optind];

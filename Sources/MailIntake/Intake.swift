@@ -1,6 +1,7 @@
 // maild, the mail-job daemon
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
 import MailJob
 import MailSpool
 import MailTelemetry
@@ -29,6 +30,7 @@ package final class Intake: @unchecked Sendable {
     private var conversations: [ObjectIdentifier: Conversation] = [:]
     private var perUser: [UInt32: Int] = [:]
     private var outbox: [Chunk] = []
+    private var watch = AnswerWatch()
     /// For good: the daemon stops.
     package private(set) var isDraining = false
     /// An operator lets the queue run empty.
@@ -222,11 +224,23 @@ package final class Intake: @unchecked Sendable {
     }
 
     private func handOver() {
+        let chunks = outbox.count
         spool.append(outbox)
         outbox.removeAll(keepingCapacity: true)
+        if watch.handedOver(chunks, at: clock.monotonic()) { lookOut() }
+    }
+
+    /// Comes round at once, and the loop looks at its sockets each time, until the answer is there.
+    private func lookOut() {
+        let began = clock.monotonic()
+        sched_yield()
+        let now = clock.monotonic()
+        guard watch.goesOn(at: now, gaveWay: now - began) else { return }
+        loop.execute { [self] in lookOut() }
     }
 
     private func answered(_ chunks: [Chunk]) {
+        defer { watch.answered(chunks.count, at: clock.monotonic()) }
         var touched: [Conversation] = []
         for chunk in chunks {
             guard let sheet = chunk.notes as? AnswerSheet else { continue }

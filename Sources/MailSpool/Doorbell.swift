@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import Synchronization
 
 /// A letter box with a bell: many threads put work in, one thread takes it all out at once and sleeps in between.
 package final class Doorbell<Work>: @unchecked Sendable {
@@ -11,6 +12,8 @@ package final class Doorbell<Work>: @unchecked Sendable {
     private var work: Work
     private var isEmpty = true
     private var isWaiting = false
+    /// The same as `!isEmpty`, for whoever looks without the lock.
+    private let hasWork = Atomic<Bool>(false)
 
     package init(_ empty: Work) {
         work = empty
@@ -36,6 +39,7 @@ package final class Doorbell<Work>: @unchecked Sendable {
         pthread_mutex_lock(mutex)
         add(&work)
         isEmpty = false
+        hasWork.store(true, ordering: .releasing)
         let ring = isWaiting
         isWaiting = false
         pthread_mutex_unlock(mutex)
@@ -44,7 +48,11 @@ package final class Doorbell<Work>: @unchecked Sendable {
 
     /// Swaps what has gathered for `empty`, once there is something or `seconds` have passed (nil: however long; 0: at
     /// once).
-    package func takeAll(leaving empty: Work, within seconds: Double?) -> Work {
+    /// - Parameter awake: for so many seconds of these the thread does not sleep, and gives way to whoever wants its
+    ///   processor: waking it would take as long as what it has to do.
+    package func takeAll(leaving empty: Work, within seconds: Double?, awake: Double = 0) -> Work {
+        gaveWaySeconds = 0
+        if awake > 0, seconds != 0 { lookOut(for: min(awake, seconds ?? awake)) }
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         var deadline = timespec()
@@ -58,9 +66,31 @@ package final class Doorbell<Work>: @unchecked Sendable {
         }
         isWaiting = false
         isEmpty = true
+        hasWork.store(false, ordering: .relaxed)
         let taken = work
         work = empty
         return taken
+    }
+
+    /// The longest that others had the processor while this thread was awake for work, the last time it was: past
+    /// microseconds, they want it. On the taking side.
+    package private(set) var gaveWaySeconds = 0.0
+
+    private func lookOut(for seconds: Double) {
+        var now = Self.monotonic()
+        let end = now + seconds
+        while !hasWork.load(ordering: .acquiring), now < end {
+            let before = now
+            sched_yield()
+            now = Self.monotonic()
+            gaveWaySeconds = max(gaveWaySeconds, now - before)
+        }
+    }
+
+    private static func monotonic() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
     private static func deadline(in seconds: Double) -> timespec {

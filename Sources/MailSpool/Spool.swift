@@ -230,7 +230,10 @@ package final class Spool: Sendable {
         }
     }
 
-    func take(within seconds: Double?) -> Requests { requests.takeAll(leaving: Requests(), within: seconds) }
+    /// - Returns: what has come; and for how long others had the processor of whoever was awake for it.
+    func take(within seconds: Double?, awake: Double) -> (Requests, gaveWaySeconds: Double) {
+        (requests.takeAll(leaving: Requests(), within: seconds, awake: awake), requests.gaveWaySeconds)
+    }
 
     /// Commits what was handed over before the call, then ends both threads. Blocks.
     package func close() {

@@ -32,6 +32,7 @@ final class SpoolWriter {
     private var tooBig: Int?
     /// Commits that came to nothing in a row because another node was quicker with a key.
     private var races = 0
+    private var pace = WriterPace()
 
     /// After a failed commit the settlements are tried again so often.
     private static let retrySeconds = 1.0
@@ -75,7 +76,11 @@ final class SpoolWriter {
 
     /// What has come; its chunks join those that wait.
     private func take() -> Spool.Requests {
-        var requests = spool.take(within: backlog.isEmpty ? patience : 0)
+        let began = clock.monotonic()
+        let wait = backlog.isEmpty ? patience : 0
+        let (taken, gaveWay) = spool.take(within: wait, awake: pace.awakeSeconds)
+        var requests = taken
+        pace.took(chunks: requests.chunks.count, since: began, at: clock.monotonic(), gaveWay: gaveWay)
         backlog.add(requests.chunks)
         requests.chunks = []
         unsettled += requests.settlements
