@@ -43,7 +43,7 @@ private let wrongTypes: [BadKey] = [
     BadKey("[spool]\nhistory_seconds = '1'", 2, "spool.history_seconds", "must be a number"),
     BadKey("[spool]\nhistory_jobs_max = 1.5", 2, "spool.history_jobs_max", "must be an integer"),
     BadKey("[spool]\ndatabase = 'mysql://h/d'", 2, "spool.database", "must be a URI such as postgresql://"),
-    BadKey("[spool]\ndatabase = 'postgresql://u:p@h/d'", 2, "spool.database", "with passfile=PATH in place of a password"),
+    BadKey("[spool]\ndatabase = 'postgresql://u:p@h/d'", 2, "spool.database", "in place of a password"),
     BadKey("[spool]\ndatabase = 'postgresql://h/d?password=p'", 2, "spool.database", "in place of a password"),
     BadKey("[spool]\ndatabase = 'postgresql://h/d?p%61ssword=p'", 2, "spool.database", "in place of a password"),
     BadKey("[spool]\nnode = 'a'", 2, "spool.node", "means nothing without spool.database"),

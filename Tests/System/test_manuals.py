@@ -136,7 +136,8 @@ def defaults(table):
 
 def test_what_the_installed_configuration_shows_is_the_default():
     """A line like `#workers = 8` claims to be the default."""
-    examples = {"hostname", "host", "port", "user", "password_file", "concurrency_max", "command"}
+    examples = {"hostname", "host", "port", "user", "password_file", "concurrency_max", "command", "database",
+                "node"}
     table, compared = "", 0
     for line in INSTALLED.read_text().split("\n"):
         if header := re.match(r"#?\[+(\w+)", line):

@@ -42,7 +42,7 @@ def test_the_description_is_the_contract_and_parses(client):
     methods = {name for name, member in interface.members.items() if type(member).__name__ == "_Method"}
     assert methods == {
         "Status", "Scale", "Pause", "Resume", "List", "Show", "Relays", "Check", "Reload", "Drain", "Retry", "Cancel",
-        "Hold", "Release", "Purge", "Watch", "Export", "Import"}
+        "Hold", "Release", "Purge", "Watch", "Export", "Import", "CheckSpool", "Fleet"}
 
 
 def test_every_method_answers_as_described(client, running):
@@ -61,6 +61,9 @@ def test_every_method_answers_as_described(client, running):
         [relay] = control.Relays()["relays"]
         assert relay["transport"] == "maildir" and relay["breaker"] == "closed" and relay["delivered"] == 1
         assert control.Reload() == {"changed": [], "restart_needed": []}
+        begun = control.CheckSpool(full=True)
+        until(lambda: control.CheckSpool(check=begun["check"])["done"], "the check ends")
+        assert control.CheckSpool(check=begun["check"])["report"]["problems"] == []
         assert control.Drain(False) == {"draining": False, "was_draining": False}
         for verb in (control.Retry, control.Cancel, control.Hold, control.Release, control.Purge):
             assert verb(ids=["0000000000000"], dry_run=True) == {
