@@ -30,10 +30,11 @@ test: tidy ## everything that tests the project; installs what it needs
 	swift test -c release --skip-build --disable-xctest
 	.venv/bin/python -m pytest -q -rs Tests/System
 
-torture: ## kill, freeze and restart maild under load, for SECONDS (600) or so many KILLS
+torture: ## kill, freeze and restart maild under load, for SECONDS (600) or so many KILLS; a FLEET of so many
 	@scripts/install-deps build run test
 	$(BUILD)
-	.venv/bin/python Tests/System/torture.py $(and $(SECONDS),--seconds $(SECONDS)) $(and $(KILLS),--kills $(KILLS))
+	.venv/bin/python Tests/System/torture.py $(and $(SECONDS),--seconds $(SECONDS)) $(and $(KILLS),--kills $(KILLS)) \
+		$(and $(FLEET),--fleet $(FLEET))
 
 tidy: ## the habits of CONTRIBUTING.md: headers, lengths, forbidden calls, links, format
 	@scripts/install-deps build tidy
@@ -54,6 +55,8 @@ bench: ## measure maild alone and beside what people use today (an hour; docs/pe
 	Benchmarks/latency
 	Benchmarks/compare
 	Benchmarks/growth
+	Benchmarks/fleet
+	Benchmarks/fleet_model
 	Benchmarks/instructions
 	Benchmarks/frugality
 

@@ -49,6 +49,7 @@ struct ControlMethods: Sendable {
     private func control(_ call: VarlinkCall, _ answer: Answer) throws(ServiceError) {
         switch call.member {
         case "Status": try status(call, answer)
+        case "Fleet": try fleet(call, answer)
         case "Scale": try scale(call, answer)
         case "Pause": try pause(true, call, answer)
         case "Resume": try pause(false, call, answer)

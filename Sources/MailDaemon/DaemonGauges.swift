@@ -38,10 +38,19 @@ struct DaemonGauges: GaugeSource {
         gauges.spoolBytesMax = rooms.spool.limits.bytesMax
         gauges.spoolBodyBytes = rooms.spool.tally.bytes
         gauges.spoolIsWritable = health.refusal == nil
+        gauges.fleet = fleet
         gauges.clientConnections = rooms.intake.connections
         gauges.apps = apps
         gauges.relays = rooms.dispatcher.transportReports.map(Gauges.Relay.init)
         return gauges
+    }
+
+    private var fleet: Gauges.Fleet {
+        var fleet = Gauges.Fleet()
+        guard let found = rooms.spool.fleet?.gauges else { return fleet }
+        (fleet.live, fleet.expired, fleet.running) = (found.live, found.expired, found.running)
+        fleet.leaseSeconds = found.leaseSeconds
+        return fleet
     }
 
     /// Each that is configured, and those that are none of them together.

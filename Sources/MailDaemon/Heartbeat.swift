@@ -132,7 +132,7 @@ final class Heartbeat: @unchecked Sendable {
         if let complaint = health.complaint { parts.append("no job is taken: \(complaint)") }
         if health.damagedJobs > 0 { parts.append("\(health.damagedJobs) damaged") }
         if let fleet = spool.fleet {
-            parts.append(fleet.absence == nil ? "\(fleet.nodes) nodes" : "the database is away")
+            parts.append(fleet.absence.map { "the database is away (\($0))" } ?? "\(fleet.nodes) nodes")
         }
         return parts.joined(separator: ", ")
     }
@@ -200,7 +200,7 @@ final class Pulse: Sendable {
 final class SpoolTelemetry: SpoolObserver {
     private let events: Events
     private let heartbeat: Heartbeat
-    /// The spool's file is damaged; called on the writer's thread.
+    /// The spool's file is damaged, or nothing that this maild knows any more; called on the writer's thread.
     private let giveUp: @Sendable (SpoolError) -> Void
 
     init(_ events: Events, _ heartbeat: Heartbeat, giveUp: @escaping @Sendable (SpoolError) -> Void) {
@@ -217,7 +217,10 @@ final class SpoolTelemetry: SpoolObserver {
     func spoolFailed(_ error: SpoolError) {
         events.spoolFailed(error.message)
         heartbeat.touch()
-        if case .corrupt = error { giveUp(error) }
+        switch error {
+        case .corrupt, .tooNew: giveUp(error)
+        default: break
+        }
     }
 
     func setAside(_ row: DamagedRow) {

@@ -102,6 +102,12 @@ final class House: @unchecked Sendable {
         events.scaled(from: 0, to: dispatcher.gauges.target)
         delivery.execute { dispatcher.start(spool) }
         ClockWatch.begin { [weak dispatcher] in dispatcher?.clockWasSet() }
+        let metrics = sockets.metricsAddress.map(\.description)
+        spool.fleet?.tells { [weak dispatcher] in
+            let gauges = dispatcher?.gauges
+            return FleetNote(workers: gauges?.target ?? 0, running: gauges?.busy ?? 0, metrics: metrics)
+        }
+        spool.fleet?.whenChanged { [heartbeat] in heartbeat.touch() }
         heartbeat.watch(dispatcher, spool, delivery, state: { [self] in state.withLock { $0 } })
     }
 

@@ -95,7 +95,7 @@ extension Dispatcher {
         // Whatever is due by now is found by this look, or by one that the window remembers.
         dueAt = nil
         guard spool?.fleet == nil else {
-            fleet.isWanted = true
+            fleet.want()
             return pump()
         }
         guard let spool, !isDraining, let look = window.beginDue() else { return }

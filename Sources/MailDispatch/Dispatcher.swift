@@ -91,6 +91,7 @@ package final class Dispatcher: @unchecked Sendable {
         window.rules = settings.queues
         for (name, number) in spool.opened.queues where spool.opened.settings[DispatchFact.paused(queue: name)] != nil {
             window.rules[number, default: QueueRule()].isPaused = true
+            fleet.paused[number] = name
         }
         for kind in kinds { kind.staffed(by: pool.target) }
         if let member = spool.fleet { join(member) }
@@ -196,6 +197,7 @@ package final class Dispatcher: @unchecked Sendable {
             if ending.job.isLarge { largeBytes -= ending.job.length }
         }
         window.ended(ending.job)
+        fleet.pace.ended += 1
         tell(ending)
         settle(ending.settlement)
         pump()
@@ -275,7 +277,7 @@ package final class Dispatcher: @unchecked Sendable {
             window.settled(id)
             if !unsettledDue.isEmpty, let due = unsettledDue.removeValue(forKey: id) { noteDue(due) }
         }
-        fleet.isWanted = true
+        fleet.want()
         for chunk in chunks { take(chunk) }
         pump()
     }
@@ -329,7 +331,7 @@ extension Dispatcher: SpoolListener {
     package func changed(_ jobs: [ChangedJob]) {
         loop.execute { [self] in
             window.changed(jobs.map(\.id))
-            fleet.isWanted = true
+            fleet.want()
             for due in jobs.compactMap(\.dueAt) { noteDue(due) }
             pump()
         }

@@ -14,7 +14,7 @@ package enum DispatchFact {
     package static let workers = "workers"
     package static let paused = "paused"
 
-    package static func paused(queue: String) -> String { "paused.\(queue)" }
+    package static func paused(queue: String) -> String { SharedFact.paused(queue: queue) }
 
     /// The number of workers to start with: what was scaled to, unless the configuration has changed since.
     package static func workers(_ facts: [String: String], configured: Int) -> Int {
@@ -68,16 +68,22 @@ extension Dispatcher {
         return before
     }
 
-    /// Stops and restarts the claiming of one queue's jobs.
+    /// Stops and restarts the claiming of one queue's jobs; where the spool is shared, at every node.
     /// - Returns: whether it was paused before.
     package func pause(_ paused: Bool, queue: UInt16, name: String) -> Bool {
         loop.assertInEventLoop()
         let before = window.rules[queue]?.isPaused ?? false
-        window.rules[queue, default: QueueRule()].isPaused = paused
         spool?.set(DispatchFact.paused(queue: name), to: paused ? "yes" : nil)
+        obey(paused, queue: queue, name: name)
+        return before
+    }
+
+    func obey(_ paused: Bool, queue: UInt16, name: String) {
+        let before = window.rules[queue]?.isPaused ?? false
+        window.rules[queue, default: QueueRule()].isPaused = paused
+        if paused { releaseAtHand(queue: queue) } else { fleet.want() }
         if before != paused { events.paused(paused, queue: name, number: queue) }
         pump()
-        return before
     }
 
     /// An operator's verb for at most `Limits.changeJobsMax` jobs. Those in a worker's hands are left alone; `done` on

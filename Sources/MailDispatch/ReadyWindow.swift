@@ -186,15 +186,41 @@ package struct ReadyWindow {
     /// Lanes with so many jobs at hand.
     package func lanes(atLeast count: Int) -> Set<Lane> { Set(lanes.filter { $0.count >= count }.map(\.lane)) }
 
-    /// Lets go of all that is at hand, and returns it.
-    package mutating func clear() -> [WaitingJob] {
+    /// Nothing is at hand of any other lane.
+    package func hasOnly(_ few: Set<Lane>) -> Bool {
+        lanes.allSatisfy { $0.count == 0 || (few.count == 1 && few.contains($0.lane)) }
+    }
+
+    /// Of queues that may not run as many jobs as there are workers: how many more are wanted at hand.
+    /// - Parameter jobsPerRunning: so many at hand for each that may run.
+    package func rooms(jobsPerRunning: Int) -> [UInt16: Int] {
+        var rooms = rules.compactMapValues { rule in
+            rule.isPaused ? 0 : rule.concurrencyMax.map { $0 * jobsPerRunning }
+        }
+        guard !rooms.isEmpty else { return rooms }
+        for lane in lanes where lane.count > 0 {
+            if let room = rooms[lane.lane.queue] { rooms[lane.lane.queue] = max(0, room - lane.count) }
+        }
+        return rooms
+    }
+
+    /// Jobs at hand of queues that may begin none now.
+    package var blockedCount: Int {
+        guard !rules.isEmpty else { return 0 }
+        return lanes.reduce(0) { $0 + ($1.count > 0 && !turns.mayRun($1.lane.queue) ? $1.count : 0) }
+    }
+
+    /// Lets go of what is at hand, of the queues that are wanted, and returns it.
+    package mutating func clear(where isWanted: (UInt16) -> Bool = { _ in true }) -> [WaitingJob] {
         var cleared: [WaitingJob] = []
-        for number in lanes.indices where lanes[number].count > 0 {
-            while let job = lanes[number].take() { cleared.append(job) }
+        for number in lanes.indices where lanes[number].count > 0 && isWanted(lanes[number].lane.queue) {
+            while let job = lanes[number].take() {
+                cleared.append(job)
+                bytes -= job.body.readableBytes
+            }
             leave(number)
         }
-        count = 0
-        bytes = 0
+        count -= cleared.count
         return cleared
     }
 

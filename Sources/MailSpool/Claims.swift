@@ -12,12 +12,18 @@ package struct ClaimWish: Equatable, Sendable {
     package var bytesMax: Int
     /// Lanes that have enough at hand.
     package var skipping: Set<Lane>
+    /// Of these queues no more than so many.
+    package var rooms: [UInt16: Int]
 
-    package init(jobsMax: Int, laneMax: Int, bytesMax: Int = Limits.windowBytesMax, skipping: Set<Lane> = []) {
+    package init(
+        jobsMax: Int, laneMax: Int, bytesMax: Int = Limits.windowBytesMax, skipping: Set<Lane> = [],
+        rooms: [UInt16: Int] = [:]
+    ) {
         self.jobsMax = jobsMax
         self.laneMax = laneMax
         self.bytesMax = bytesMax
         self.skipping = skipping
+        self.rooms = rooms
     }
 }
 

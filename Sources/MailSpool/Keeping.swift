@@ -209,6 +209,8 @@ package protocol Reading: AnyObject {
     func claim(_ wish: ClaimWish) throws(SpoolError) -> ClaimedJobs
     /// Gives claimed jobs back that were not begun.
     func release(_ jobs: [WaitingJob]) throws(SpoolError)
+    /// All nodes that share the keeping; nil where it is not shared.
+    func fleet() throws(SpoolError) -> FleetReport?
     func close()
 }
 
@@ -216,6 +218,7 @@ extension Reading {
     package func takeDiscoveries() -> Discoveries { Discoveries() }
     package func claim(_ wish: ClaimWish) throws(SpoolError) -> ClaimedJobs { ClaimedJobs(session: 0) }
     package func release(_ jobs: [WaitingJob]) throws(SpoolError) {}
+    package func fleet() throws(SpoolError) -> FleetReport? { nil }
 
     package func body(_ id: JobID) throws(SpoolError) -> ByteBuffer? {
         try show(id).flatMap { $0.state.isFinal ? nil : ByteBuffer(bytes: $0.body) }

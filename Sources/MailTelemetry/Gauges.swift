@@ -59,9 +59,21 @@ package struct Gauges: Sendable {
     /// Jobs are taken: the last commit went well, and there is room.
     package var spoolIsWritable = true
     package var clientConnections = 0
+    /// Nothing of it where the spool is this daemon's alone.
+    package var fleet = Fleet()
     package var relays: [Relay] = []
     /// Empty where none is configured.
     package var apps: [App] = []
+
+    /// The nodes that share the spool.
+    package struct Fleet: Equatable, Sendable {
+        package var live = 0
+        package var expired = 0
+        package var running = 0
+        package var leaseSeconds = 0.0
+
+        package init() {}
+    }
 
     package init() {}
 }

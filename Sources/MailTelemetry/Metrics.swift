@@ -12,6 +12,7 @@ package final class Metrics: Sendable {
     let queues: QueueMetrics
     let jobs: JobMetrics
     let store: StoreMetrics
+    let fleet: FleetMetrics
     let connections: ConnectionMetrics
     let apps: AppMetrics
     let daemon: DaemonMetrics
@@ -24,6 +25,7 @@ package final class Metrics: Sendable {
         jobs = JobMetrics(registry, kinds: kinds)
         workers = WorkerMetrics(registry, kinds: kinds, workerLabel: workerLabel)
         store = StoreMetrics(registry)
+        fleet = FleetMetrics(registry)
         connections = ConnectionMetrics(registry)
         apps = AppMetrics(registry)
         ProcessMetrics.register(in: registry)
@@ -35,6 +37,7 @@ package final class Metrics: Sendable {
         queues.set(gauges.queues)
         workers.set(gauges)
         store.set(gauges)
+        fleet.set(gauges.fleet)
         connections.set(gauges)
         apps.set(gauges.apps)
         registry.render(format, into: &bytes)

@@ -166,10 +166,42 @@ package enum ControlInterface {
           apps: []AppUsage
         )
 
+        # A node of those that share the spool. state: live; expired, where its lease has run out within the last day (it died,
+        # sleeps or is cut off, and others have its jobs); or stopped. renewed_at: when it last renewed its lease, by the
+        # database's clock. claimed: jobs that it has at hand or in hand. workers, running (jobs in their hands) and metrics (the
+        # address, where it has one) are as it last told, and there while it lives.
+        type Node (
+          name: string,
+          state: string,
+          version: string,
+          started_at: string,
+          renewed_at: string,
+          claimed: int,
+          workers: ?int,
+          running: ?int,
+          metrics: ?string
+        )
+
+        # All nodes that share the spool. node: the one that answers. format: of the tables. live to running: how many nodes,
+        # workers and jobs in their hands there are; waiting: jobs that are ready or scheduled.
+        method Fleet() -> (
+          node: string,
+          format: int,
+          nodes: []Node,
+          live: int,
+          expired: int,
+          workers: int,
+          running: int,
+          waiting: int,
+          held: int,
+          failed: int
+        )
+
         # Takes effect at once, interrupts nobody, and survives a restart. workers: 1 to 1024, or 0 for the configured number.
         method Scale(workers: int) -> (workers: int, previous: int)
 
-        # Stops and restarts the claiming of jobs, of one queue or of all; acceptance goes on. Survives a restart.
+        # Stops and restarts the claiming of jobs, of one queue or of all; acceptance goes on. Survives a restart. Where the spool
+        # is shared, a queue is paused at every node, and all of them at this one alone.
         method Pause(queue: ?string) -> (paused: bool, was_paused: bool)
         method Resume(queue: ?string) -> (paused: bool, was_paused: bool)
 
@@ -296,6 +328,8 @@ package enum ControlInterface {
 
         error NoSuchJob (id: string)
         error NoSuchRelay (relay: string)
+        # The spool is this daemon's alone.
+        error NotShared ()
         error ReloadFailed (message: string)
         error TooManyWatchers (limit: int)
         # The spool could not answer, or not keep what Scale, Pause or Resume changed (which is in effect, and tried again);

@@ -39,6 +39,9 @@ package final class Connection {
         let settings: [(String, String)] = [
             ("application_name", application), ("connect_timeout", "\(connectSeconds)"), ("keepalives_idle", "10"),
             ("keepalives_interval", "5"), ("keepalives_count", "3"), ("client_encoding", "UTF8"),
+            // Milliseconds after which what was sent and is not acknowledged ends the connection: a cut network says
+            // nothing, and clients wait.
+            ("tcp_user_timeout", "5000"),
             ("dbname", location),
         ]
         handle = Self.connect(settings, library)

@@ -39,6 +39,22 @@ struct ReadyWindowTests {
         #expect(taken(&window) == [3, 5, 2])
     }
 
+    @Test("what is claimed of a queue has its bound, and is given back when the queue is paused")
+    func claims() {
+        var window = ReadyWindow(hasReady: false)
+        window.rules = [1: QueueRule(concurrencyMax: 2), 2: QueueRule(isPaused: true)]
+        #expect(window.claimed([.sample(1, queue: 1), .sample(2), .sample(3, queue: 3)]).isEmpty)
+        #expect(window.rooms(jobsPerRunning: 4) == [1: 7, 2: 0])
+        #expect(!window.hasOnly([.usual]))
+        #expect(window.blockedCount == 0)
+        window.rules[3] = QueueRule(concurrencyMax: 0)
+        #expect(window.blockedCount == 1)
+        #expect(window.clear { $0 == 3 }.map(\.id.raw) == [3])
+        #expect(window.clear { $0 == 1 }.count == 1)
+        #expect(window.hasOnly([.usual]) && window.count == 1)
+        #expect(window.clear().count == 1 && window.count == 0 && window.next() == nil)
+    }
+
     @Test("at a start with jobs on disk all lanes are read, from the beginning")
     func start() {
         var window = ReadyWindow(hasReady: true)

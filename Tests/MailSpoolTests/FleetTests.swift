@@ -174,4 +174,96 @@ struct FleetTests {
             return
         }
     }
+
+    private static let later = ["ALTER TABLE nodes ADD COLUMN later int NOT NULL DEFAULT 0"]
+
+    @Test("a later format is refused while a node of the older one runs, which is named")
+    func formatUnderWay() throws {
+        let pair = try Pair()
+        let error = #expect(throws: SpoolError.self) {
+            try pair.shelf.open(node: "third", furtherSteps: [Self.later])
+        }
+        #expect(error?.message.contains("older format are running: one, other; stop them first") == true)
+        pair.close()
+        try pair.shelf.open(node: "third", furtherSteps: [Self.later]).close()
+        #expect(throws: SpoolError.self) { try pair.shelf.open(node: "one") }
+    }
+
+    @Test("an older node that slept while the format was raised takes no part when it wakes up")
+    func sleepsThroughFormat() async throws {
+        let pair = try Pair()
+        let (left, clock) = (try pair.one.reading(), pair.clock)
+        let ids = try pair.append([Draft()], to: pair.one)
+        let claimed = try Self.claim(left)
+        #expect(claimed.map(\.id) == ids)
+        pair.other.close()
+        let deadline = clock.monotonic() + 60
+        var opened: PostgreSQLKeeping?
+        while opened == nil, clock.monotonic() < deadline {
+            // As if it had been asleep for longer than its lease. It may just have renewed that: then once more.
+            try pair.shelf.run("UPDATE nodes SET expires = now() - interval '1 hour' WHERE name = 'one'")
+            opened = try? pair.shelf.open(node: "third", furtherSteps: [Self.later])
+        }
+        let third = try #require(opened)
+        var refusal: SpoolError?
+        while refusal == nil, clock.monotonic() < deadline {
+            do throws(SpoolError) { _ = try pair.one.current(Tally()) } catch { refusal = error }
+            await Task.yield()
+        }
+        guard case .tooNew? = refusal else {
+            Issue.record("\(String(describing: refusal))")
+            return
+        }
+        #expect(throws: SpoolError.self) { try pair.one.commit(Self.end(claimed[0])) }
+        left.close()
+        pair.one.close()
+        third.close()
+    }
+
+    @Test("a queue that is paused at one node is paused at the other, and there after a restart")
+    func pauses() async throws {
+        let pair = try Pair()
+        defer { pair.close() }
+        let bulk = try #require(try pair.one.define(queues: ["bulk"])["bulk"])
+        var batch = Batch()
+        batch.settings = [(SharedFact.paused(queue: "bulk"), "yes"), ("workers", "3 2")]
+        try pair.one.commit(batch)
+        let deadline = pair.clock.monotonic() + 60
+        while pair.other.fleet?.pausedQueues.isEmpty == true, pair.clock.monotonic() < deadline { await Task.yield() }
+        #expect(pair.other.fleet?.pausedQueues == [bulk: "bulk"])
+        let third = try pair.shelf.open(node: "third")
+        #expect(third.opened.settings == [SharedFact.paused(queue: "bulk"): "yes"])
+        third.close()
+        batch.settings = [(SharedFact.paused(queue: "bulk"), nil)]
+        try pair.other.commit(batch)
+        while pair.one.fleet?.pausedQueues.isEmpty == false, pair.clock.monotonic() < deadline { await Task.yield() }
+        #expect(pair.one.fleet?.pausedQueues == [:])
+    }
+
+    @Test("no more of a queue is claimed than there is room for, and nothing of one that has none")
+    func rooms() throws {
+        let pair = try Pair()
+        defer { pair.close() }
+        let reading = try pair.one.reading()
+        try pair.append([Draft(), Draft(), Draft()], to: pair.one)
+        #expect(try reading.claim(ClaimWish(jobsMax: 9, laneMax: 9, rooms: [0: 0])).jobs.isEmpty)
+        let few = try reading.claim(ClaimWish(jobsMax: 9, laneMax: 9, rooms: [0: 2]))
+        #expect(few.jobs.count == 2 && !few.hasMore)
+        #expect(try reading.claim(ClaimWish(jobsMax: 9, laneMax: 9, rooms: [7: 0])).jobs.count == 1)
+        reading.close()
+    }
+
+    @Test("the report of the fleet tells who lives, who has stopped, and what each has claimed")
+    func report() throws {
+        let pair = try Pair()
+        let reading = try pair.other.reading()
+        try pair.append([Draft(), Draft()], to: pair.one)
+        #expect(try Self.claim(reading, 1).count == 1)
+        pair.one.close()
+        let report = try #require(try reading.fleet())
+        #expect(report.nodes.map(\.name) == ["one", "other"] && report.nodes.map(\.state) == [.stopped, .live])
+        #expect(report.nodes.map(\.claimed) == [0, 1] && report.format == 1)
+        reading.close()
+        pair.other.close()
+    }
 }

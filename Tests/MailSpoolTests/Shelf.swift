@@ -46,10 +46,22 @@ final class Shelf: Sendable {
 
     /// One of several nodes that share what is kept.
     /// - Parameter place: of its state on disk; nil: the one that belongs to its name.
-    func open(node: String, beside place: String? = nil) throws(SpoolError) -> PostgreSQLKeeping {
+    /// - Parameter furtherSteps: of a later maild, to formats of its own.
+    func open(
+        node: String, beside place: String? = nil, furtherSteps: [[String]] = []
+    ) throws(SpoolError) -> PostgreSQLKeeping {
         guard let location else { throw .failed(message: "\(kind) cannot be shared") }
         return try PostgreSQLKeeping(
-            location, node: node, statePath: "\(path).\(place ?? node)", kinds: Self.kinds)
+            location, node: node, statePath: "\(path).\(place ?? node)", kinds: Self.kinds,
+            furtherSteps: furtherSteps)
+    }
+
+    /// A statement that gives nothing, in the schema of this shelf.
+    func run(_ statement: String) throws {
+        guard let location else { return }
+        let connection = try Connection(location.uri, application: "test")
+        try connection.run("SET search_path = \"\(location.schema)\"")
+        try connection.run(statement)
     }
 
     /// As if a later maild had been there.

@@ -32,6 +32,9 @@ ACTIONS = ["kill"] * 6 + ["freeze", "freeze", "kill frozen", "restart"]
 class Load:
     """Clients that submit numbered jobs as long as they can, through every death of maild."""
 
+    refusals = ("draining",)
+    """What a job may be answered instead of its id: it may be sent again."""
+
     def __init__(self, path, received, seed):
         self.path, self.received = path, received
         self.sent = 0
@@ -76,8 +79,8 @@ class Load:
             answer = client.answer()
             if answer is None:
                 raise OSError("the connection ended")
-            if answer.get("error") == "draining":
-                continue  # A clean restart: refused, and may be sent again.
+            if answer.get("error") in self.refusals:
+                continue
             if "job" not in answer or answer.get("ref") != f"{number}":
                 self.odd.append(answer)
                 raise OSError("an answer that was not expected")

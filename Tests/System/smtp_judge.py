@@ -176,8 +176,9 @@ class SMTPJudge:
 
     def __init__(self, port=0, pipelining=True, extensions=("8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"),
                  script=lambda session, verb, argument: None, patience=0.0, hold=False, greeting="220 judge ESMTP",
-                 host="127.0.0.1"):
-        self.host = host
+                 host="127.0.0.1", namespace=None):
+        """`namespace`: of the network that it is to listen in (network.py)."""
+        self.host, self.namespace = host, namespace
         self.port, self.pipelining, self.script = port, pipelining, script
         self.extensions, self.patience, self.greeting = extensions, patience, greeting
         self.hold = hold
@@ -188,7 +189,7 @@ class SMTPJudge:
 
     def settings(self, **more):
         """For `relay=`: this server as the only relay."""
-        return {"judge": {"host": "127.0.0.1", "port": self.port} | more}
+        return {"judge": {"host": self.host, "port": self.port} | more}
 
     def ehlo_reply(self):
         words = ["judge.example", *(["PIPELINING"] if self.pipelining else []), *self.extensions]
@@ -204,6 +205,8 @@ class SMTPJudge:
             listening.set()
 
         def run():
+            if self.namespace:
+                self.namespace.enter()
             self.loop.run_until_complete(listen())
             self.loop.run_forever()
 

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One queue on PostgreSQL: for one maild as a file would be, and for two who do each other's work."""
 
+import json
 import signal
+import time
 from collections import Counter
 
 import pytest
@@ -179,3 +181,111 @@ def test_what_was_submitted_at_one_node_is_a_repeat_at_the_other(node):
         first = client.ask(keyed)
         again = neighbour.ask(keyed)
     assert again["job"] == first["job"]
+
+
+def test_status_of_the_fleet_tells_every_node(node, judge, database):
+    server = judge(hold=True)
+    one, other = node(relay=server.settings()).start(), node(relay=server.settings()).start()
+    # More than the one that is quicker has workers and takes into its hands.
+    submit(one, 12)
+    until(lambda: len(server.held) == 8, "all workers are busy")
+
+    def told():
+        fleet = one.control.call("Fleet")
+        claimed = sum(each["claimed"] for each in fleet["nodes"])
+        return fleet if (fleet["running"], fleet["live"], claimed) == (8, 2, 12) else None
+
+    fleet = until(told, "both have told what they have in hand")
+    assert (fleet["node"], fleet["workers"], fleet["waiting"], fleet["format"]) == ("a", 8, 4, 1)
+    assert [each["name"] for each in fleet["nodes"]] == ["a", "b"]
+    assert [each["metrics"] for each in fleet["nodes"]] == [f"127.0.0.1:{each.port}" for each in (one, other)]
+    assert json.loads(other.mailctl("status", "--fleet", "--json").stdout)["node"] == "b"
+    text = one.mailctl("status", "--fleet").stdout
+    assert "2 live; asked: a" in text and "8 of 8 running" in text, text
+    assert [line.split()[:2] for line in text.splitlines()[5:]] == [["a", "live"], ["b", "live"]], text
+    # As it was when the node last renewed its lease.
+    for sample in ('maild_fleet_nodes{state="live"} 2', "maild_fleet_jobs_running 8"):
+        until(lambda: sample in one.http("/metrics")[2], sample)
+    server.release()
+    wait_for_end(database, 12, one, other)
+    assert other.stop() == 0
+    assert [each["state"] for each in one.control.call("Fleet")["nodes"]] == ["live", "stopped"]
+
+
+def test_a_node_that_is_gone_is_told_as_expired(node, database):
+    one, other = node().start(), node().start()
+    other.kill()
+    until(lambda: one.control.call("Fleet")["expired"] == 1, "its lease has run out", 3 * LEASE_SECONDS)
+    [gone] = [each for each in one.control.call("Fleet")["nodes"] if each["name"] == "b"]
+    assert gone["state"] == "expired" and "running" not in gone
+    until(lambda: 'maild_fleet_nodes{state="expired"} 1' in one.http("/metrics")[2], "the metrics say so")
+    assert "1 expired" in one.mailctl("status", "--fleet").stdout
+    other.start()
+    until(lambda: one.control.call("Fleet")["live"] == 2, "it is back")
+
+
+def test_who_shares_no_spool_says_so(running):
+    asked = running.mailctl("status", "--fleet")
+    assert (asked.returncode, asked.stdout) == (69, "")
+    assert "has its spool for itself" in asked.stderr
+
+
+def test_a_queue_is_paused_and_resumed_for_all_nodes(node, judge, database):
+    server = judge()
+    settings = {"relay": server.settings(), "queue": {"bulk": {"weight": 1}}}
+    one, other = node(**settings).start(), node(**settings).start()
+    assert one.mailctl("pause", "--queue", "bulk").returncode == 0
+
+    def is_paused(each):
+        [bulk] = [queue for queue in each.status()["queues"] if queue["name"] == "bulk"]
+        return bulk["paused"]
+
+    until(lambda: is_paused(other), "the other obeys")
+    with other.submission() as client:
+        client.send(*(job(headers={"X-Number": f"{n}"}, queue="bulk") for n in range(20)))
+        assert all("job" in answer for answer in client.answers(20))
+    submit(one, 20, first=20)
+    until(lambda: len(server.messages) == 20, "those of the other queue arrive")
+    assert {number_of(message) for message in server.messages} == set(range(20, 40))
+    assert database.ask("SELECT count(*) FROM jobs WHERE lease <> 0") == ["0"], "paused jobs are nobody's"
+    # A start finds the pause, and whoever resumes does so for all.
+    one.restart()
+    assert is_paused(one)
+    assert other.mailctl("resume", "--queue", "bulk").returncode == 0
+    until(lambda: len(server.messages) == 40, "they arrive")
+    until(lambda: not is_paused(one), "the first obeys")
+    wait_for_end(database, 40, one, other)
+
+
+def test_nodes_share_what_a_relay_may_be_given(node, judge, database):
+    server = judge()
+    settings = {"relay": server.settings(messages_per_second=10)}
+    nodes = [node(**settings).start() for _ in range(2)]
+    for each in nodes:
+        until(lambda: each.control.call("Fleet")["live"] == 2, "they know each other")
+        until(lambda: "2 nodes" in each.notices.said("STATUS=")[-1], "it reckons with both")
+    nodes[0].mailctl("pause")
+    submit(nodes[0], 60)
+    began = time.monotonic()
+    nodes[0].mailctl("resume")
+    until(lambda: len(server.messages) == 60, "all arrive", 60)
+    # 60 at 10 a second. Twice as fast, had each node taken all of it.
+    assert time.monotonic() - began > 4, "the nodes together were faster than the relay's limit"
+    wait_for_end(database, 60, *nodes)
+
+
+def test_tables_of_a_later_format_are_refused_with_what_to_do(node, database):
+    one = node().start()
+    assert one.stop() == 0
+    database.ask("UPDATE format SET version = 99")
+    one.spawn()
+    assert one.process.wait(20) != 0
+    assert "the tables have format 99, this maild knows 1; install the later maild" in one.log()
+
+
+def test_an_older_node_ends_when_it_finds_that_the_format_was_raised(node, database):
+    one = node().start()
+    # What a later maild does once the lease of a node that sleeps has run out.
+    database.ask("UPDATE format SET version = 99; UPDATE nodes SET session = 0")
+    assert one.process.wait(30) != 0
+    assert "install the later maild" in one.log()

@@ -66,9 +66,31 @@ def test_many_idle_workers_are_only_counted(mailctl, maild):
     assert JOB in text and len(text.splitlines()) < 20
 
 
+FLEET = {
+    "node": "a", "format": 1, "live": 1, "expired": 1, "workers": 8, "running": 3, "waiting": 12, "held": 0,
+    "failed": 1, "nodes": [
+        {"name": "a", "state": "live", "version": "0.1.0", "started_at": "2026-11-27T00:00:00.000Z",
+         "renewed_at": "2026-11-28T00:00:00.000Z", "claimed": 7, "workers": 8, "running": 3,
+         "metrics": "10.0.0.1:9125"},
+        {"name": "b\x1b[2J", "state": "expired", "version": "0.1.0", "started_at": "2026-11-27T00:00:00.000Z",
+         "renewed_at": "2026-11-28T00:00:00.000Z", "claimed": 0}]}
+
+
+def test_the_fleet_for_people(mailctl, maild):
+    maild.replies["Fleet"] = FLEET
+    lines = mailctl("status", "--fleet").stdout.decode().splitlines()
+    assert lines[:4] == ["Fleet    1 live, 1 expired; asked: a", "Workers  3 of 8 running",
+                         "Queue    12 waiting, 0 held, 1 failed", ""]
+    assert lines[4].split() == [
+        "NODE", "STATE", "RENEWED", "UP", "WORKERS", "RUNNING", "CLAIMED", "VERSION", "METRICS"]
+    assert lines[5].split()[:2] == ["a", "live"] and lines[5].split()[-5:] == ["8", "3", "7", "0.1.0", "10.0.0.1:9125"]
+    assert "\x1b" not in lines[6] and lines[6].split()[-2:] == ["0", "0.1.0"]
+
+
 @pytest.mark.parametrize(("verb", "method", "reply"), [
     (["status"], "Status", STATUS), (["show", JOB], "Show", SHOWN),
     (["scale", "8"], "Scale", {"workers": 8, "previous": 4}),
+    (["status", "--fleet"], "Fleet", FLEET),
     (["relays"], "Relays", {"relays": STATUS["relays"]}), (["check", "hub"], "Check", CHECKED),
     (["pause"], "Pause", {"paused": True, "was_paused": False}),
     (["resume"], "Resume", {"paused": False, "was_paused": True}),
@@ -104,6 +126,7 @@ def test_small_verbs_for_people(mailctl, maild, verb, method, reply, parameters,
     ("io.maild.Control.NoSuchJob", {"id": JOB}, 65, JOB),
     ("io.maild.Control.ReloadFailed", {"message": "maild.toml:3: workers: no"}, 78, "maild.toml:3: workers: no"),
     ("io.maild.Control.SpoolFailed", {"message": "disk I/O error"}, 74, "disk I/O error"),
+    ("io.maild.Control.NotShared", {}, 69, "has its spool for itself"),
     ("org.varlink.service.InvalidParameter", {"parameter": "workers"}, 64, "workers"),
     ("org.varlink.service.PermissionDenied", {}, 77, "maild-admin"),
     ("org.varlink.service.MethodNotFound", {"method": "io.maild.Control.Show"}, 76, "MethodNotFound"),

@@ -42,7 +42,7 @@ def test_the_description_is_the_contract_and_parses(client):
     methods = {name for name, member in interface.members.items() if type(member).__name__ == "_Method"}
     assert methods == {
         "Status", "Scale", "Pause", "Resume", "List", "Show", "Relays", "Check", "Reload", "Drain", "Retry", "Cancel",
-        "Hold", "Release", "Purge", "Watch", "Export", "Import", "CheckSpool"}
+        "Hold", "Release", "Purge", "Watch", "Export", "Import", "CheckSpool", "Fleet"}
 
 
 def test_every_method_answers_as_described(client, running):

@@ -171,6 +171,16 @@ ROWS = [
               (f"max(time() - maild_heartbeat_timestamp_seconds{{{HERE}}})", "since the last heartbeat"),
               (f"max(1 - maild_config_last_reload_successful{{{HERE}}})", "reload failed")),
     ]),
+    ("Fleet", [
+        graph("Nodes", "Nodes that share a queue, as the one sees them that sees least; expired ones have let their "
+              "lease run out within the last day.", "none",
+              (f'min(maild_fleet_nodes{{{HERE},state="live"}})', "live"),
+              (f'max(maild_fleet_nodes{{{HERE},state="expired"}})', "expired")),
+        graph("In the fleet's hands", "Jobs that the workers of all live nodes have in hand.", "short",
+              (f"max(maild_fleet_jobs_running{{{HERE}}})", "running")),
+        graph("Lease", "For how long a node's lease still lasts: 12 to 15 s while all is well; at 3 s it begins no "
+              "more jobs.", "s", (f"min by (instance) (maild_fleet_lease_seconds{{{HERE}}})", "{{instance}}")),
+    ]),
     ("Feeds", [
         graph("Messages of feeds", "What brokers hand over, what becomes a job, and what they are told is done.",
               "cps",

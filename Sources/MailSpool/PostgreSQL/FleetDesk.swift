@@ -9,6 +9,8 @@ struct FleetDesk {
     let name: String
     /// Tells this node's state directory from others that may bear the same name.
     let token: [UInt8]
+    /// Of the tables, as this daemon knows them.
+    let format: Int64
 
     struct Entry {
         var number: Int64
@@ -35,23 +37,23 @@ struct FleetDesk {
             Query("DELETE FROM settings WHERE node = $1::int8", [.integer(number)]),
             Query(
                 "INSERT INTO nodes (number, name, token, format, version) VALUES ($1::int8, $2, $3, $4::int8, $5)",
-                [
-                    .integer(number), .text(name), .bytes(token), .integer(FleetSchema.version),
-                    .text(Version.text),
-                ]),
+                [.integer(number), .text(name), .bytes(token), .integer(format), .text(Version.text)]),
             Query("INSERT INTO ledgers (node) VALUES ($1::int8) ON CONFLICT DO NOTHING", [.integer(number)]),
         ])
         return Entry(number: number, session: try begin(link), formerSession: 0)
     }
 
-    /// A session that none had before; nil where the name is another's by now.
+    /// A session that none had before.
     func begin(_ link: Link) throws(SpoolError) -> Int64 {
+        // Nobody raises the format between this look and the end of the transaction.
+        let found = try link.run([FleetSchema.lock, Query("SELECT version FROM format")])[1].integer(0, 0)
+        guard found <= format else { throw FleetSchema.tooNew(found, format) }
         let rows = try link.run(
             """
             UPDATE nodes SET session = nextval('sessions'), token = $2, format = $3::int8, version = $4, started = now(),
-            expires = clock_timestamp() + make_interval(secs => \(FleetMember.leaseSeconds)) WHERE name = $1
+            note = '', expires = clock_timestamp() + make_interval(secs => \(FleetMember.leaseSeconds)) WHERE name = $1
             AND (token = $2 OR session = 0 OR expires <= now()) RETURNING session
-            """, [.text(name), .bytes(token), .integer(FleetSchema.version), .text(Version.text)])
+            """, [.text(name), .bytes(token), .integer(format), .text(Version.text)])
         guard rows.count == 1 else { throw .unwritable(message: "another node of the fleet is called \(name) by now") }
         return rows.integer(0, 0)
     }
@@ -71,11 +73,19 @@ struct FleetDesk {
     }
 
     /// Gives back what a session has claimed, and ends it.
-    static func leave(_ session: Int64) -> [Query] {
+    static func leave(_ session: Int64, note: String = "") -> [Query] {
         [
-            Query("UPDATE nodes SET session = 0 WHERE session = $1", [.integer(session)]),
-            Query("UPDATE jobs SET lease = 0 WHERE lease = $1", [.integer(session)]),
+            Query("UPDATE nodes SET session = 0, note = $2 WHERE session = $1", [.integer(session), .text(note)]),
+            giveBack(session),
             Query("SELECT pg_notify('maild', '')"),
         ]
+    }
+
+    /// A row that a transaction still holds is passed over: where it ends and leaves the lease, that is an orphan.
+    static func giveBack(_ session: Int64) -> Query {
+        Query(
+            """
+            UPDATE jobs SET lease = 0 WHERE id IN (SELECT id FROM jobs WHERE lease = $1 FOR UPDATE SKIP LOCKED)
+            """, [.integer(session)])
     }
 }

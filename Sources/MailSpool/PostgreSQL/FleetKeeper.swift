@@ -16,12 +16,15 @@ final class FleetKeeper: @unchecked Sendable {
     private var thread: WorkerThread?
     private var renewAt = 0.0
     private var measureAt = 0.0
+    private var followAt = 0.0
     /// Since when every renewal has come in time.
     private var steadySince: Double?
 
     /// Without a notification it is looked for something to do so often.
     private static let pollSeconds = 1.0
     private static let measureSeconds = 60.0
+    /// Notifications come with jobs, too: what operators did is looked up no more often than this.
+    private static let followSeconds = 0.2
     private static let reconnectSeconds = 1.0
 
     init(_ location: FleetLocation, _ desk: FleetDesk, _ member: FleetMember) throws(SpoolError) {
@@ -54,7 +57,7 @@ final class FleetKeeper: @unchecked Sendable {
             do throws(SpoolError) {
                 try turn()
             } catch {
-                member.lost(error.message)
+                member.lost(error)
                 renewAt = 0
                 steadySince = nil
                 rest(Self.reconnectSeconds)
@@ -79,6 +82,7 @@ final class FleetKeeper: @unchecked Sendable {
             try reap(now)
         }
         if now >= measureAt { try measure(now) }
+        if now >= followAt { try follow(now) }
         let wait = min(Self.pollSeconds, max(0, renewAt - FleetMember.now()))
         try link.listen(within: wait, or: bell.read)
         member.wake()
@@ -91,10 +95,10 @@ final class FleetKeeper: @unchecked Sendable {
         let rows = try link.run([
             Query(
                 """
-                UPDATE nodes SET expires = clock_timestamp() + make_interval(secs => \(FleetMember.leaseSeconds))
-                WHERE session = $1 RETURNING session
-                """, [.integer(member.session)]),
-            Query("SELECT count(*) FROM nodes WHERE session <> 0 AND expires > now()"),
+                UPDATE nodes SET expires = clock_timestamp() + make_interval(secs => \(FleetMember.leaseSeconds)),
+                note = $2 WHERE session = $1 RETURNING session
+                """, [.integer(member.session), .text(member.note.text)]),
+            Query(FleetReport.brief),
         ])
         if rows[0].count == 1 {
             member.renewed(session: member.session, askedAt: now)
@@ -105,7 +109,7 @@ final class FleetKeeper: @unchecked Sendable {
             member.renewed(session: session, askedAt: now)
             steadySince = now
         }
-        member.learned(nodes: Int(rows[1].integer(0, 0)))
+        member.learned(FleetGauges(rows[1]))
         renewAt = now + FleetMember.renewSeconds
     }
 
@@ -124,7 +128,7 @@ final class FleetKeeper: @unchecked Sendable {
             SELECT lease FROM leases WHERE lease IS NOT NULL AND lease NOT IN (SELECT session FROM nodes)
             """)
         for row in 0..<orphans.count {
-            try link.run("UPDATE jobs SET lease = 0 WHERE lease = $1", [.integer(orphans.integer(row, 0))])
+            try link.run([FleetDesk.giveBack(orphans.integer(row, 0))])
         }
     }
 
@@ -135,8 +139,16 @@ final class FleetKeeper: @unchecked Sendable {
                 """
                 SELECT 1 FROM nodes WHERE session = $1 AND expires < clock_timestamp() FOR UPDATE SKIP LOCKED
                 """, [.integer(session)])
-            return ((), rows.count == 1 ? FleetDesk.leave(session) : [])
+            return ((), rows.count == 1 ? FleetDesk.leave(session, note: FleetReport.expired) : [])
         }
+    }
+
+    private func follow(_ now: Double) throws(SpoolError) {
+        let rows = try link.run(SharedFact.paused)
+        var paused: [UInt16: String] = [:]
+        for row in 0..<rows.count { paused[UInt16(truncatingIfNeeded: rows.integer(row, 0))] = rows.text(row, 1) }
+        member.learned(paused: paused)
+        followAt = now + Self.followSeconds
     }
 
     private func measure(_ now: Double) throws(SpoolError) {

@@ -17,10 +17,13 @@ package final class FleetMember: Sendable {
     private struct State {
         var session: Int64
         var validUntil: Double
-        var nodes = 1
+        var gauges = FleetGauges()
         var storedBytes = 0
-        var absence: String?
+        var pausedQueues: [UInt16: String] = [:]
+        var absence: SpoolError?
         var wake: (@Sendable () -> Void)?
+        var note: (@Sendable () -> FleetNote)?
+        var change: (@Sendable () -> Void)?
     }
 
     /// A node that does not renew its session for so long is taken for dead.
@@ -47,25 +50,61 @@ package final class FleetMember: Sendable {
     /// What is at hand is certainly this node's.
     package var mayBegin: Bool { state.withLock { Self.now() < $0.validUntil - Self.marginSeconds } }
     /// Nodes that live, this one among them.
-    package var nodes: Int { state.withLock { $0.nodes } }
+    package var nodes: Int { state.withLock { max(1, $0.gauges.live) } }
+    /// As it stood at the last renewal; the lease as it is now.
+    package var gauges: FleetGauges {
+        state.withLock {
+            var gauges = $0.gauges
+            gauges.leaseSeconds = max(0, $0.validUntil - Self.now())
+            return gauges
+        }
+    }
     /// Why the database is away; nil while it is there.
-    package var absence: String? { state.withLock { $0.absence } }
+    package var absence: String? { state.withLock { $0.absence?.message } }
+    /// The tables were brought to a later format while this node was away: it can take no part any more.
+    var refusal: SpoolError? {
+        guard case .tooNew? = state.withLock({ $0.absence }) else { return nil }
+        return state.withLock { $0.absence }
+    }
+    /// Numbers and names of those that are paused for every node.
+    package var pausedQueues: [UInt16: String] { state.withLock { $0.pausedQueues } }
     var storedBytes: Int { state.withLock { $0.storedBytes } }
 
     /// `body` whenever there may be something to claim; on any thread.
     package func whenWoken(_ body: @escaping @Sendable () -> Void) { state.withLock { $0.wake = body } }
 
+    /// What is told to the others of this node; asked on the keeper's thread.
+    package func tells(_ note: @escaping @Sendable () -> FleetNote) { state.withLock { $0.note = note } }
+
+    /// `body` whenever another number of nodes lives, or the database has gone or come; on any thread.
+    package func whenChanged(_ body: @escaping @Sendable () -> Void) { state.withLock { $0.change = body } }
+
+    private func change(_ body: (inout State) -> Void) {
+        let tell = state.withLock { state in
+            let before = (state.gauges.live, state.absence)
+            body(&state)
+            return before == (state.gauges.live, state.absence) ? nil : state.change
+        }
+        tell?()
+    }
+
+    var note: FleetNote {
+        let ask = state.withLock { $0.note }
+        return ask?() ?? FleetNote()
+    }
+
     func wake() { state.withLock { $0.wake }?() }
 
     func renewed(session: Int64, askedAt: Double) {
-        state.withLock {
+        change {
             $0.session = session
             $0.validUntil = askedAt + Self.leaseSeconds
             $0.absence = nil
         }
     }
 
-    func learned(nodes: Int) { state.withLock { $0.nodes = max(1, nodes) } }
+    func learned(_ gauges: FleetGauges) { change { $0.gauges = gauges } }
     func learned(storedBytes: Int) { state.withLock { $0.storedBytes = storedBytes } }
-    func lost(_ reason: String) { state.withLock { $0.absence = reason } }
+    func learned(paused: [UInt16: String]) { state.withLock { $0.pausedQueues = paused } }
+    func lost(_ reason: SpoolError) { change { $0.absence = reason } }
 }

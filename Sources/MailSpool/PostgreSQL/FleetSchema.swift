@@ -9,11 +9,10 @@ import PostgreSQL
 /// Every node states its format in `nodes`. A step is taken by a node that starts, and only while no node of an older
 /// format lives; a node whose format is older than the tables' refuses to start.
 enum FleetSchema {
-    static let version: Int64 = 1
-
     /// Taken by whoever starts, defines a queue or changes the tables: "mld1".
     static let lock = Query("SELECT pg_advisory_xact_lock(1835820081, hashtext(current_schema()))")
 
+    /// From each format to the next, the first of which is 1.
     static let steps: [[String]] = [one]
 
     /// A job that waits stands in `jobs_waiting` while nobody has it. `lease` is the session of the node that has it,
@@ -76,18 +75,22 @@ enum FleetSchema {
         "INSERT INTO format VALUES (1, 0)",
     ]
 
-    /// Brings the tables to `version`, within the transaction that is open.
-    static func migrate(_ link: Link) throws(SpoolError) {
+    /// Brings the tables to the last of `steps`, within the transaction that is open.
+    static func migrate(_ link: Link, _ steps: [[String]]) throws(SpoolError) {
+        let version = Int64(steps.count)
         try link.run([lock])
         let found = try self.found(link)
-        guard found <= version else {
-            throw .tooNew(
-                message: "the tables have format \(found), this maild knows \(version); install the later maild")
-        }
+        guard found <= version else { throw tooNew(found, version) }
         guard found < version else { return }
-        try refuseOlder(link, found)
+        try refuseOlder(link, found, version)
         for step in steps[Int(found)...] { try link.run(step.map { Query($0) }) }
         try link.run("UPDATE format SET version = $1::int8", [.integer(version)])
+        // A node of an older format that only slept must not renew its session on tables that it does not know.
+        try link.run("UPDATE nodes SET session = 0, note = '\(FleetReport.expired)' WHERE session <> 0")
+    }
+
+    static func tooNew(_ found: Int64, _ version: Int64) -> SpoolError {
+        .tooNew(message: "the tables have format \(found), this maild knows \(version); install the later maild")
     }
 
     /// 0 where there is nothing yet.
@@ -102,7 +105,7 @@ enum FleetSchema {
         return rows.integer(0, 0)
     }
 
-    private static func refuseOlder(_ link: Link, _ found: Int64) throws(SpoolError) {
+    private static func refuseOlder(_ link: Link, _ found: Int64, _ version: Int64) throws(SpoolError) {
         guard found > 0 else { return }
         let rows = try link.run(
             "SELECT name FROM nodes WHERE session <> 0 AND expires > now() AND format < $1::int8 ORDER BY name",

@@ -21,8 +21,10 @@ final class Link {
     private var connection: Connection?
     /// BEGIN goes out with the next statements.
     private var wantsBegin = false
-    /// Of the transaction that is open: by it the server tells later what became of it.
+    /// Of the transaction that is open: by it the server tells later whether it is over.
     private var transactionID: Int64?
+    /// The node in whose settings each transaction leaves a mark, so that it can be found out whether it took place.
+    var marksOf: Int64?
 
     init(_ location: FleetLocation, application: String) {
         self.location = location
@@ -47,13 +49,16 @@ final class Link {
     }
 
     /// Every look takes the same few rows off an index, and a planner that believes the table to be empty must not be
-    /// led to read all of it.
+    /// led to read all of it. What a node has open that sleeps, or is cut off, ends before its lease does: the rows
+    /// that it holds are to be others'. (Over a Unix socket the settings of TCP mean nothing.)
     private var setUp: [Query] {
         [
             Query("SET search_path = \"\(location.schema)\""), Query("SET enable_seqscan = off"),
             Query("SET enable_bitmapscan = off"), Query("SET synchronous_commit = on"),
             Query("SET default_transaction_isolation = 'read committed'"), Query("SET jit = off"),
-            Query("SET lock_timeout = '10s'"), Query("SET idle_in_transaction_session_timeout = '30s'"),
+            Query("SET lock_timeout = '10s'"), Query("SET idle_in_transaction_session_timeout = '10s'"),
+            Query("SET tcp_keepalives_idle = 4"), Query("SET tcp_keepalives_interval = 2"),
+            Query("SET tcp_keepalives_count = 3"), Query("SET tcp_user_timeout = '10s'"),
         ]
     }
 
@@ -108,16 +113,22 @@ final class Link {
     }
 
     private func commit(_ last: [Query]) throws(SpoolError) {
+        let mark = String(UInt64.random(in: 0...UInt64.max), radix: 36)
         do throws(SpoolError) {
-            try run(last + [Query("COMMIT")])
+            try run(last + leave(mark) + [Query("COMMIT")])
         } catch {
             guard connection?.isOpen != true, let id = transactionID else {
                 rollBack()
                 throw error
             }
             wantsBegin = false
-            guard try becameOf(id, error) else { throw error }
+            guard try tookPlace(id, mark, error) else { throw error }
         }
+    }
+
+    private func leave(_ mark: String) -> [Query] {
+        guard let marksOf else { return [] }
+        return FleetSettings(node: marksOf).set(FleetSettings.mark, mark)
     }
 
     private func rollBack() {
@@ -130,22 +141,32 @@ final class Link {
     private static let doubtSecondsMax = 5.0
     private static let doubtStepMicroseconds: UInt32 = 100_000
 
-    /// The connection was lost while COMMIT was under way: whether it took place. `error` where nobody says so in time.
-    private func becameOf(_ id: Int64, _ error: SpoolError) throws(SpoolError) -> Bool {
+    /// The connection was lost while COMMIT was under way: whether it took place. `error` where nobody says so in time,
+    /// or this connection leaves no marks.
+    ///
+    /// The transaction's number tells no more than that it is over: a server that has crashed gives numbers once more
+    /// whose transactions had left nothing on disk, and would call another's commit this one's.
+    private func tookPlace(_ id: Int64, _ mark: String, _ error: SpoolError) throws(SpoolError) -> Bool {
         let tries = Int(Self.doubtSecondsMax * 1_000_000) / Int(Self.doubtStepMicroseconds)
         for _ in 0..<tries {
-            if let rows = try? run("SELECT pg_xact_status($1::text::xid8)", [.text("\(id)")]), rows.count == 1 {
-                switch rows.text(0, 0) {
-                case "committed": return true
-                case "aborted": return false
-                // The server has not noticed yet that the connection is gone.
-                default: break
-                }
+            if let rows = try? run([
+                Query(Self.isOver, [.text("\(id)")]),
+                Query(Self.isMarked, [.integer(marksOf ?? -1), .text(FleetSettings.mark), .text(mark)]),
+            ]), rows[0].integer(0, 0) != 0 {
+                guard marksOf != nil else { throw error }
+                return rows[1].count == 1
             }
             usleep(Self.doubtStepMicroseconds)
         }
         throw .unwritable(message: "\(error.message); whether the last transaction took place is not known")
     }
+
+    /// Not where the server has not noticed yet that the connection is gone.
+    private static let isOver = """
+        SELECT CASE WHEN $1::text::xid8 < pg_snapshot_xmax(pg_current_snapshot())
+        THEN coalesce(pg_xact_status($1::text::xid8), '') <> 'in progress' ELSE true END
+        """
+    private static let isMarked = "SELECT 1 FROM settings WHERE node = $1::int8 AND name = $2 AND value = $3"
 }
 
 extension SpoolError {

@@ -36,19 +36,24 @@ package final class PostgreSQLKeeping: Keeping {
     ///   - statePath: of files on this machine: beside it stand a lock, and what tells this node from others that bear
     ///     the same name.
     ///   - kinds: names of the daemon's kinds; `Submission.kind` is an index into it.
+    ///   - furtherSteps: of formats that are yet to come, for tests.
     package init(
-        _ location: FleetLocation, node: String, statePath: String, kinds names: [String]
+        _ location: FleetLocation, node: String, statePath: String, kinds names: [String],
+        furtherSteps: [[String]] = []
     ) throws(SpoolError) {
+        let steps = FleetSchema.steps + furtherSteps
         self.location = location
         lock = try SpoolLock(path: statePath)
-        let desk = FleetDesk(name: node, token: try NodeToken.read(path: statePath + ".node"))
+        let token = try NodeToken.read(path: statePath + ".node")
+        let desk = FleetDesk(name: node, token: token, format: Int64(steps.count))
         let link = Link(location, application: "maild \(node) writer")
         let askedAt = FleetMember.now()
         let (entry, kinds) = try link.transaction { () throws(SpoolError) in
-            try FleetSchema.migrate(link)
+            try FleetSchema.migrate(link, steps)
             let kinds = try KindTable(names, link)
             return ((try desk.enter(link), kinds), [])
         }
+        link.marksOf = entry.number
         self.link = link
         self.kinds = kinds
         formerSession = entry.formerSession
@@ -63,9 +68,7 @@ package final class PostgreSQLKeeping: Keeping {
 
     private static func find(_ link: Link, _ counts: PostgreSQLCounts) throws(SpoolError) -> OpenedSpool {
         let (tally, lastID) = try counts.read(link)
-        let pairs = try link.run("SELECT name, value FROM settings WHERE node = $1::int8", [.integer(counts.node)])
-        var settings: [String: String] = [:]
-        for row in 0..<pairs.count { settings[pairs.text(row, 0)] = pairs.text(row, 1) }
+        let settings = try FleetSettings(node: counts.node).read(link)
         return OpenedSpool(
             tally: tally, lastID: lastID, node: counts.node, settings: settings, queues: try queues(link))
     }
@@ -84,6 +87,7 @@ package final class PostgreSQLKeeping: Keeping {
 
     @discardableResult
     package func commit(_ batch: Batch) throws(SpoolError) -> Tally {
+        if let refusal = member.refusal { throw refusal }
         let kept = try link.transaction { () throws(SpoolError) in
             var delta = CountDelta()
             let taken = try write(batch, &delta)
@@ -120,7 +124,7 @@ package final class PostgreSQLKeeping: Keeping {
         for end in ends { delta.move(end) }
         let keyed = ends.filter { $0.isKeyed && $0.state.isFinal }.map { ($0.id, $0.endedAt, $0.state) }
         var queries = appends.reports(of: ends) + PostgreSQLSettlements.finishKeys(keyed)
-        queries += batch.settings.map { set($0.name, $0.value) }
+        queries += batch.settings.flatMap { FleetSettings(node: counts.node).set($0.name, $0.value) }
         queries += counts.queries(delta, lastID: batch.lastID)
         if delta.groups.values.contains(where: { $0.ready + $0.scheduled > 0 }) { queries += notification() }
         return queries
@@ -134,17 +138,8 @@ package final class PostgreSQLKeeping: Keeping {
         return [Query("SELECT pg_notify('maild', '')")]
     }
 
-    private func set(_ name: String, _ value: String?) -> Query {
-        let place: [Parameter] = [.integer(counts.node), .text(name)]
-        guard let value else { return Query("DELETE FROM settings WHERE node = $1::int8 AND name = $2", place) }
-        return Query(
-            """
-            INSERT INTO settings VALUES ($1::int8, $2, $3)
-            ON CONFLICT (node, name) DO UPDATE SET value = excluded.value
-            """, place + [.text(value)])
-    }
-
     package func current(_ tally: Tally) throws(SpoolError) -> Tally {
+        if let refusal = member.refusal { throw refusal }
         let now = FleetMember.now()
         guard member.nodes > 1, now >= refreshAt else { return tally }
         refreshAt = now + Self.refreshSeconds

@@ -13,6 +13,9 @@ final class PostgreSQLReading: Reading {
     private let kinds: KindTable
     private let member: FleetMember
     private let listing: PostgreSQLListing
+    /// Jobs of a session that may be this node's in the database though it does not have them at hand: the connection
+    /// was lost while they were claimed or given back. They are given back before anything else is claimed.
+    private var doubtful: (session: Int64, jobs: [WaitingJob]) = (0, [])
 
     /// Columns as `job` reads them.
     private static let columns = """
@@ -103,9 +106,12 @@ final class PostgreSQLReading: Reading {
         let session = member.session
         var claimed = ClaimedJobs(session: session)
         guard member.mayBegin else { return claimed }
+        try release([])
         var bytes = 0
+        var rooms = wish.rooms
         // Within a priority in any order, so that none is always the one for which nothing is left.
-        let lanes = try lanes().filter { !wish.skipping.contains($0) }.shuffled().sorted { $0.priority > $1.priority }
+        let lanes = try lanes().filter { !wish.skipping.contains($0) && rooms[$0.queue] != 0 }.shuffled()
+            .sorted { $0.priority > $1.priority }
         let share = max(1, min(wish.laneMax, wish.jobsMax / max(1, lanes.count)))
         for lane in lanes {
             let room = wish.jobsMax - claimed.jobs.count
@@ -113,22 +119,53 @@ final class PostgreSQLReading: Reading {
                 claimed.hasMore = true
                 break
             }
-            let limit = min(room, share)
-            let rows = try link.run(Self.claim, Self.lane(lane) + [.integer(limit), .integer(session)])
-            let jobs = (0..<rows.count).map { job(rows, $0) }.sorted { ($0.readyAt, $0.id) < ($1.readyAt, $1.id) }
+            let limit = min(room, share, rooms[lane.queue] ?? room)
+            guard limit > 0 else { continue }
+            let jobs = try take(limit, of: lane, session, beside: claimed.jobs)
             bytes += jobs.reduce(0) { $0 + $1.body.readableBytes }
-            if jobs.count >= limit { claimed.hasMore = true }
+            // Of a queue that has as many as it may there is no more to claim for now.
+            if let left = rooms[lane.queue] { rooms[lane.queue] = left - jobs.count }
+            if jobs.count >= limit, rooms[lane.queue] != 0 { claimed.hasMore = true }
             claimed.jobs += jobs
         }
         return claimed
     }
 
+    /// - Parameter others: of this claim already.
+    private func take(
+        _ limit: Int, of lane: Lane, _ session: Int64, beside others: [WaitingJob]
+    ) throws(SpoolError) -> [WaitingJob] {
+        var taken: [WaitingJob] = []
+        do throws(SpoolError) {
+            try link.transaction { () throws(SpoolError) in
+                let rows = try link.run(Self.claim, Self.lane(lane) + [.integer(limit), .integer(session)])
+                taken = (0..<rows.count).map { job(rows, $0) }
+                return ((), [])
+            }
+        } catch {
+            doubt(others + taken, session)
+            throw error
+        }
+        return taken.sorted { ($0.readyAt, $0.id) < ($1.readyAt, $1.id) }
+    }
+
+    private func doubt(_ jobs: [WaitingJob], _ session: Int64) {
+        // What an earlier session had is others' by now, or nobody's.
+        if doubtful.session != session { doubtful = (session, []) }
+        doubtful.jobs += jobs
+    }
+
     func release(_ jobs: [WaitingJob]) throws(SpoolError) {
+        let session = member.session
+        doubt(jobs, session)
+        guard !doubtful.jobs.isEmpty else { return }
         try link.run(
             """
             UPDATE jobs SET lease = 0 FROM unnest($1::int8[], $2::int8[]) AS given (id, claim)
-            WHERE jobs.id = given.id AND jobs.claim = given.claim
-            """, [.integers(jobs.map(\.id.raw)), .integers(jobs.map(\.claim))])
+            WHERE jobs.id = given.id AND jobs.claim = given.claim AND jobs.lease = $3
+            """,
+            [.integers(doubtful.jobs.map(\.id.raw)), .integers(doubtful.jobs.map(\.claim)), .integer(session)])
+        doubtful.jobs = []
     }
 
     func body(_ id: JobID) throws(SpoolError) -> ByteBuffer? { try listing.body(id).map { ByteBuffer(bytes: $0) } }
@@ -198,6 +235,8 @@ final class PostgreSQLReading: Reading {
         if rows[2].count > 0 { record.key = Array(rows[2].bytes(0, 0)) }
         return record
     }
+
+    func fleet() throws(SpoolError) -> FleetReport? { try FleetReport(link) }
 
     func close() { link.close() }
 }

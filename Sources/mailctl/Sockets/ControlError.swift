@@ -12,6 +12,8 @@ package enum ControlError {
             return Failure(.badData, "no job \(detail("id")) (finished jobs are forgotten after a while)")
         case "\(ControlInterface.name).NoSuchRelay":
             return Failure(.badData, "no relay \(detail("relay")) in the configuration")
+        case "\(ControlInterface.name).NotShared":
+            return Failure(.unavailable, "this maild has its spool for itself: there is no [spool] database")
         case "\(ControlInterface.name).ReloadFailed":
             return Failure(.configuration, "the old configuration stays: \(detail("message"))")
         case "\(ControlInterface.name).SpoolFailed":
