@@ -65,7 +65,7 @@ struct DispatcherTroubleTests {
         let keeping = StagedKeeping(memory)
         keeping.play { $0.readsFail = true }
         let second = try Shop(keeping: keeping)
-        try await keeping.failedReads.until { $0 >= 10 }
+        try await keeping.failedReads.until { $0 >= 1 }
         _ = try await second.onLoop { _ in true }
         keeping.play { $0.readsFail = false }
         let new = try await second.submit([.init()])[0]
