@@ -32,18 +32,20 @@ final class PostgreSQLServer: Sendable {
         var template = Array("\(P_tmpdir)/maild-postgresql-XXXXXX".utf8CString)
         guard let made = mkdtemp(&template) else { throw Failed(description: String(cString: strerror(errno))) }
         directory = String(cString: made)
-        let said = Self.run(Self.start.replacing("DIRECTORY", with: directory))
+        let said = Self.run(try Self.command("start", Self.start, directory))
         guard said.hasSuffix("started\n") else {
             throw Failed(description: "PostgreSQL does not start (scripts/install-deps test brings it): \(said)")
         }
         // Its input ends with this process; it is never closed before.
-        guard popen(Self.watch.replacing("DIRECTORY", with: directory), "we") != nil else {
+        guard popen(try Self.command("watch", Self.watch, directory), "we") != nil else {
             throw Failed(description: String(cString: strerror(errno)))
         }
     }
 
-    /// PostgreSQL refuses to run as root.
+    /// What runs here outlives its start, and other tests' sockets must not: a listener that a child has inherited goes
+    /// on listening after it was closed. PostgreSQL refuses to run as root.
     private static let prelude = """
+        for file in /proc/$BASHPID/fd/*; do number=${file##*/}; (( number > 2 )) && exec {number}>&-; done
         cd DIRECTORY; bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
         as() { if [ "$(id -u)" = 0 ]; then setpriv --reuid postgres --regid postgres --clear-groups "$@"; else "$@"; fi; }
         """
@@ -60,8 +62,17 @@ final class PostgreSQLServer: Sendable {
         cat >/dev/null; as "$bin/pg_ctl" --pgdata DIRECTORY/data --mode immediate stop >/dev/null 2>&1; rm -rf DIRECTORY
         """
 
-    private static func run(_ script: String) -> String {
-        guard let pipe = popen(script, "re") else { return String(cString: strerror(errno)) }
+    /// The shell of popen(3) may know no descriptors above 9.
+    private static func command(_ name: String, _ script: String, _ directory: String) throws -> String {
+        let path = "\(directory)/\(name).sh"
+        guard let file = fopen(path, "we") else { throw Failed(description: String(cString: strerror(errno))) }
+        fputs(script.replacing("DIRECTORY", with: directory), file)
+        fclose(file)
+        return "exec bash -c \"$(cat \(path))\""
+    }
+
+    private static func run(_ command: String) -> String {
+        guard let pipe = popen(command, "re") else { return String(cString: strerror(errno)) }
         defer { pclose(pipe) }
         var said: [UInt8] = []
         var part = [UInt8](repeating: 0, count: 4096)
