@@ -54,7 +54,7 @@ extension FeedMachine {
         entries[serial]?.body = []
         entries[serial]?.line.bytes = []
         bytes -= before
-        if watch.add(job, serial, write: entry.write) { effect(.ask(job: job)) }
+        if watch.add(job, serial, write: entry.write, isDuplicate: isDuplicate) { effect(.ask(job: job)) }
     }
 
     private mutating func refused(_ serial: Serial?, _ refusal: Refusal) {

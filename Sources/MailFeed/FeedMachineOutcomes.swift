@@ -23,11 +23,24 @@ struct JobWatch {
     private(set) var isWatching = false
     /// Jobs of lines up to this one may have ended before the watch began.
     private var unwatched: UInt64 = 0
+    /// Jobs that had not ended when they were asked for, but may have been told as ended before: `Watch` tells an end up
+    /// to a commit before `Show` knows of it.
+    private var doubts: [String: Doubt] = [:]
+
+    /// Ticks between two questions, and until the next one.
+    private struct Doubt {
+        var wait: Int
+        var left: Int
+    }
+
+    /// A job that is put off for hours is asked for every five minutes.
+    private static let doubtMax = 300
 
     var waiting: Int { jobs.count }
 
     mutating func begin(write: UInt64) {
         isWatching = true
+        doubts.removeAll()
         unwatched = write
         forgetEarly()
     }
@@ -42,20 +55,43 @@ struct JobWatch {
         earlyEnds.removeAll()
     }
 
-    /// Returns whether to ask for the job, because its end may have been told already.
-    mutating func add(_ job: String, _ serial: Serial, write: UInt64) -> Bool {
+    /// Returns whether to ask for the job, because its end may have been told already: before the watch began, or, of
+    /// a job that maild knew, before this line was written.
+    mutating func add(_ job: String, _ serial: Serial, write: UInt64, isDuplicate: Bool) -> Bool {
         jobs[job, default: []].append(serial)
-        return isWatching && write <= unwatched
+        return isWatching && (isDuplicate || write <= unwatched)
     }
 
     mutating func forget(_ job: String, _ serial: Serial) {
         jobs[job]?.removeAll { $0 == serial }
-        if jobs[job]?.isEmpty == true { jobs[job] = nil }
+        if jobs[job]?.isEmpty == true { remove(job) }
+    }
+
+    @discardableResult
+    private mutating func remove(_ job: String) -> [Serial]? {
+        doubts[job] = nil
+        return jobs.removeValue(forKey: job)
+    }
+
+    /// It was asked for and has not ended.
+    mutating func goesOn(_ job: String) {
+        let wait = min(Self.doubtMax, max(1, (doubts[job]?.wait ?? 0) * 2))
+        doubts[job] = Doubt(wait: wait, left: wait)
+    }
+
+    /// Returns the jobs that are to be asked for again, in order.
+    mutating func tick() -> [String] {
+        var due: [String] = []
+        for job in doubts.keys {
+            doubts[job]?.left -= 1
+            if doubts[job]?.left == 0 { due.append(job) }
+        }
+        return due.sorted()
     }
 
     /// Returns the messages of the job. Where there are none yet, its end is kept.
     mutating func ended(_ job: String, _ end: JobEnd, write: UInt64, isUnanswered: Bool) -> [Serial] {
-        if let serials = jobs.removeValue(forKey: job) { return serials }
+        if let serials = remove(job) { return serials }
         if isUnanswered, earlyEnds.updateValue(end, forKey: job) == nil {
             early.append(Early(job: job, write: write))
         }
@@ -97,8 +133,13 @@ extension FeedMachine {
     /// The reply to `ask`; nil where maild does not know the job any more, because it was purged, or ended long ago.
     package mutating func told(_ job: String, _ end: JobEnd?, isKnown: Bool) {
         guard watch.jobs[job] != nil else { return }
-        guard let end = end ?? (isKnown ? nil : JobEnd(state: "forgotten")) else { return }
+        guard let end = end ?? (isKnown ? nil : JobEnd(state: "forgotten")) else { return watch.goesOn(job) }
         jobEnded(job, end)
+    }
+
+    /// To be called each second.
+    package mutating func tick() {
+        for job in watch.tick() { effect(.ask(job: job)) }
     }
 
     mutating func ended(_ serial: Serial, _ job: String, _ end: JobEnd) {

@@ -96,6 +96,10 @@ package final class Feeder: FeedDesk, @unchecked Sendable {
             machine.askAll()
             perform()
         }
+        loop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { [unowned self] _ in
+            machine.tick()
+            perform()
+        }
     }
 
     /// On the loop: it moves, and so does the source.

@@ -223,6 +223,31 @@ import Testing
         #expect(stage.asked == ["C", "D"])
     }
 
+    /// maild tells an end up to a commit before `Show`, or the answer to a repeated line, knows of it.
+    @Test func aRepeatWhoseEndWasToldBeforeItsLineIsAskedForUntilItIsKnown() {
+        var stage = Stage(settled: true)
+        stage.tell { $0.watchBegan() }
+        stage.open()
+        stage.tell { $0.jobEnded("A", JobEnd(state: "delivered")) }
+        stage.arrive(1...1)
+        stage.accept("A", state: "running", duplicate: true)
+        #expect(stage.asked == ["A"])
+        stage.forgetAsked()
+        // After one second, then two, then four.
+        for seconds in [1, 2, 4] {
+            stage.tell { $0.told("A", nil, isKnown: true) }
+            for _ in 1..<seconds { stage.tell { $0.tick() } }
+            #expect(stage.asked.isEmpty)
+            stage.tell { $0.tick() }
+            #expect(stage.asked == ["A"])
+            stage.forgetAsked()
+        }
+        stage.tell { $0.told("A", JobEnd(state: "delivered"), isKnown: true) }
+        #expect(stage.acknowledged == [1])
+        for _ in 0..<600 { stage.tell { $0.tick() } }
+        #expect(stage.asked.isEmpty)
+    }
+
     @Test func anOutcomeIsPublishedBeforeItsMessageIsAcknowledged() throws {
         var stage = Stage(settled: true, outcomes: true)
         stage.tell { $0.watchBegan() }
