@@ -23,8 +23,8 @@ struct JobWatch {
     private(set) var isWatching = false
     /// Jobs of lines up to this one may have ended before the watch began.
     private var unwatched: UInt64 = 0
-    /// Jobs that had not ended when they were asked for, but may have been told as ended before: `Watch` tells an end up
-    /// to a commit before `Show` knows of it.
+    /// Jobs that had not ended when they were asked for, but may have been told as ended before: `Watch` tells an end
+    /// up to a commit before `Show` knows of it.
     private var doubts: [String: Doubt] = [:]
 
     /// Ticks between two questions, and until the next one.
