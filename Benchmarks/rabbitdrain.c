@@ -5,28 +5,13 @@
 // at a time. Measures from the first delivery until the broker has heard the last acknowledgement.
 
 #include "bench.h"
-#include <amqp.h>
-#include <amqp_framing.h>
-#include <amqp_tcp_socket.h>
+#include "rabbit.h"
 #include <unistd.h>
 
 static long messages = 20000, window = 1024, port;
-static amqp_connection_state_t connection;
-
-static void must(const char *what) {
-    amqp_rpc_reply_t reply = amqp_get_rpc_reply(connection);
-    if (reply.reply_type != AMQP_RESPONSE_NORMAL) die("%s: %s", what, amqp_error_string2(reply.library_error));
-}
 
 static void open_channel(void) {
-    connection = amqp_new_connection();
-    amqp_socket_t *socket = amqp_tcp_socket_new(connection);
-    if (!socket || amqp_socket_open(socket, "127.0.0.1", (int)port)) die("no connection to port %ld", port);
-    amqp_rpc_reply_t reply =
-        amqp_login(connection, "/", 0, 131072, 0, AMQP_SASL_METHOD_PLAIN, "guest", "guest");
-    if (reply.reply_type != AMQP_RESPONSE_NORMAL) die("the login was refused");
-    amqp_channel_open(connection, 1);
-    must("channel");
+    connect_to_rabbit(port);
     amqp_basic_qos(connection, 1, 0, (uint16_t)window, 0);
     must("prefetch");
     amqp_basic_consume(
