@@ -14,7 +14,9 @@ extension Dispatcher {
         guard spool.fleet == nil else { return claimMore(spool) }
         if window.needsLanes { return readLanes(spool) }
         if window.wantsDue { readDue() }
-        for read in window.lanesToRead() {
+        let reads = window.lanesToRead()
+        tellMore()
+        for read in reads {
             spool.ask { [self] reading in
                 let result = Result { () throws(SpoolError) in
                     try reading.ready(

@@ -29,9 +29,12 @@ package struct DispatchSettings: Equatable, Sendable {
 /// taken from the window, and a crash gives it back by forgetting that. What is not yet settled on disk is counted, and
 /// past a bound no new job is begun: a disk that refuses writes must not turn into deliveries that nobody remembers.
 package final class Dispatcher: @unchecked Sendable {
-    // Everything but `shared` is touched on `loop` alone.
+    // Everything but `shared` and `known` is touched on `loop` alone.
     package let loop: any EventLoop
     private let shared = Mutex(DispatchGauges())
+    /// `window.lanesWithMore`, for the writer's thread.
+    private let known = KnownLanes()
+    private var toldEdition = 0
 
     let clock: any Clock
     let events: Events
@@ -108,6 +111,7 @@ package final class Dispatcher: @unchecked Sendable {
         defer { isPumping = false }
         while canBegin, let job = window.next(room: largeRoom) { begin(job) }
         readReady()
+        tellMore()
         tickEnds()
     }
 
@@ -282,6 +286,13 @@ package final class Dispatcher: @unchecked Sendable {
         pump()
     }
 
+    /// Before a lane is read, because what is committed from then on may be missed by the read.
+    func tellMore() {
+        guard window.moreEdition != toldEdition else { return }
+        toldEdition = window.moreEdition
+        known.set(window.lanesWithMore)
+    }
+
     private func take(_ chunk: Chunk) {
         chunk.forEachKept { index, id in
             let job = chunk.submissions[index]
@@ -322,8 +333,9 @@ package final class Dispatcher: @unchecked Sendable {
 }
 
 extension Dispatcher: SpoolListener {
-    /// On the writer's thread: hops once a commit.
+    /// On the writer's thread: hops once a commit, where it is news.
     package func committed(_ chunks: [Chunk], settled: [JobID]) {
+        if settled.isEmpty, known.holdAll(chunks) { return }
         loop.execute { [self] in onLoop(chunks, settled) }
     }
 

@@ -24,6 +24,8 @@ package struct ReadyWindow {
     private var withdrawals = Withdrawals()
     /// Lanes with `more`.
     private var needy: Set<Int> = []
+    /// Differs whenever `lanesWithMore` does.
+    package private(set) var moreEdition = 0
     private var readingCount = 0
     /// The spool's lanes are known: before that, any lane may hold jobs that were not read.
     private var isOpen: Bool
@@ -56,8 +58,12 @@ package struct ReadyWindow {
 
     private mutating func needs(_ number: Int) {
         lanes[number].more = true
-        needy.insert(number)
+        if needy.insert(number).inserted { moreEdition &+= 1 }
     }
+
+    /// Those of which it is known that ready jobs are on disk and not at hand: what is committed in them is found when
+    /// they are read, which `lanesToRead` begins.
+    package var lanesWithMore: Set<Lane> { Set(needy.map { lanes[$0].lane }) }
 
     // MARK: Taking
 
@@ -158,6 +164,7 @@ package struct ReadyWindow {
             let limit = isCrowded ? Self.crowdedReadLimit : Self.readLimit
             reads.append(Read(lane: lanes[number].lane, after: lanes[number].cursor, limit: limit))
         }
+        if !reads.isEmpty { moreEdition &+= 1 }
         for read in reads { needy.remove(number(read.lane)) }
         return reads.sorted {
             ($1.lane.priority, $0.lane.queue, $0.lane.uid) < ($0.lane.priority, $1.lane.queue, $1.lane.uid)

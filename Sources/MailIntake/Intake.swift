@@ -30,7 +30,7 @@ package final class Intake: @unchecked Sendable {
     private var conversations: [ObjectIdentifier: Conversation] = [:]
     private var perUser: [UInt32: Int] = [:]
     private var outbox: [Chunk] = []
-    private var watch = AnswerWatch()
+    private var pace = LonePace()
     /// For good: the daemon stops.
     package private(set) var isDraining = false
     /// An operator lets the queue run empty.
@@ -224,23 +224,17 @@ package final class Intake: @unchecked Sendable {
     }
 
     private func handOver() {
-        let chunks = outbox.count
-        spool.append(outbox)
+        let chunks = outbox
         outbox.removeAll(keepingCapacity: true)
-        if watch.handedOver(chunks, at: clock.monotonic()) { lookOut() }
-    }
-
-    /// Comes round at once, and the loop looks at its sockets each time, until the answer is there.
-    private func lookOut() {
-        let began = clock.monotonic()
-        sched_yield()
-        let now = clock.monotonic()
-        guard watch.goesOn(at: now, gaveWay: now - began) else { return }
-        loop.execute { [self] in lookOut() }
+        pace.handedOver(chunks.count, at: clock.monotonic())
+        if pace.mayStandStill, let chunk = chunks.first, chunk.submissions.count == 1, spool.commit(alone: chunk) {
+            return
+        }
+        spool.append(chunks)
     }
 
     private func answered(_ chunks: [Chunk]) {
-        defer { watch.answered(chunks.count, at: clock.monotonic()) }
+        pace.answered(chunks.count, at: clock.monotonic())
         var touched: [Conversation] = []
         for chunk in chunks {
             guard let sheet = chunk.notes as? AnswerSheet else { continue }
@@ -339,6 +333,7 @@ package final class Intake: @unchecked Sendable {
 extension Intake: ReceiptSink {
     /// On the writer's thread: hops once a commit.
     package func committed(_ chunks: [Chunk]) {
+        if loop.inEventLoop { return answered(chunks) }
         loop.execute { [self] in answered(chunks) }
     }
 }

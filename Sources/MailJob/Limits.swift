@@ -32,12 +32,9 @@ package enum Limits {
     /// Clients' files that are read at a time, one for each user: a file is in the page cache or on a local disk.
     package static let fileThreadsMax = 4
 
-    /// A job that comes so soon after the last one's answer, in seconds, has a client behind it that waits for each.
-    package static let briskSeconds = 0.0004
-    /// For so long the spool's writer then stays awake for the next job: a client that writes at once is heard by then.
-    package static let awakeSeconds = 0.00015
-    /// For so long the intake loop stays awake for the answer: most disks have synced by then.
-    package static let watchSeconds = 0.0008
+    /// For so long, in seconds, the intake loop may stand still while the disk takes a job that came alone: not longer
+    /// than it may take to read what one client has sent.
+    package static let standStillSeconds = 0.002
 
     // MARK: A job
 

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
-import Synchronization
 
 /// A letter box with a bell: many threads put work in, one thread takes it all out at once and sleeps in between.
 package final class Doorbell<Work>: @unchecked Sendable {
@@ -12,8 +11,10 @@ package final class Doorbell<Work>: @unchecked Sendable {
     private var work: Work
     private var isEmpty = true
     private var isWaiting = false
-    /// The same as `!isEmpty`, for whoever looks without the lock.
-    private let hasWork = Atomic<Bool>(false)
+    /// Somebody does the sleeper's work in its place.
+    private var hasStandIn = false
+    /// The sleeper should look about once nobody stands in for it.
+    private var isWanted = false
 
     package init(_ empty: Work) {
         work = empty
@@ -39,58 +40,53 @@ package final class Doorbell<Work>: @unchecked Sendable {
         pthread_mutex_lock(mutex)
         add(&work)
         isEmpty = false
-        hasWork.store(true, ordering: .releasing)
-        let ring = isWaiting
-        isWaiting = false
+        // Whoever stands in rings when it is done.
+        let ring = isWaiting && !hasStandIn
+        if ring { isWaiting = false }
         pthread_mutex_unlock(mutex)
         if ring { pthread_cond_signal(condition) }
     }
 
+    /// Runs `body` on this thread in the sleeper's place, with all that is the sleeper's own: it does not wake before
+    /// `body` has returned.
+    /// - Parameter body: returns whether the sleeper is to look about afterwards, as after a time that was too long.
+    /// - Returns: false where it does not sleep, or has work to wake for: nothing was done.
+    package func standIn(_ body: () -> Bool) -> Bool {
+        pthread_mutex_lock(mutex)
+        let isFree = isWaiting && isEmpty && !hasStandIn
+        if isFree { hasStandIn = true }
+        pthread_mutex_unlock(mutex)
+        guard isFree else { return false }
+        let wantsSleeper = body()
+        pthread_mutex_lock(mutex)
+        hasStandIn = false
+        let ring = wantsSleeper || isWanted || !isEmpty
+        if ring { (isWaiting, isWanted) = (false, true) }
+        pthread_mutex_unlock(mutex)
+        if ring { pthread_cond_signal(condition) }
+        return true
+    }
+
     /// Swaps what has gathered for `empty`, once there is something or `seconds` have passed (nil: however long; 0: at
     /// once).
-    /// - Parameter awake: for so many seconds of these the thread does not sleep, and gives way to whoever wants its
-    ///   processor: waking it would take as long as what it has to do.
-    package func takeAll(leaving empty: Work, within seconds: Double?, awake: Double = 0) -> Work {
-        gaveWaySeconds = 0
-        if awake > 0, seconds != 0 { lookOut(for: min(awake, seconds ?? awake)) }
+    package func takeAll(leaving empty: Work, within seconds: Double?) -> Work {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         var deadline = timespec()
         if let seconds { deadline = Self.deadline(in: seconds) }
-        while isEmpty, seconds != 0 {
+        while hasStandIn || (isEmpty && !isWanted && seconds != 0) {
             isWaiting = true
             let result =
-                seconds == nil
+                seconds == nil || isWanted
                 ? pthread_cond_wait(condition, mutex) : pthread_cond_timedwait(condition, mutex, &deadline)
-            if result == ETIMEDOUT { break }
+            if result == ETIMEDOUT { isWanted = true }
         }
+        isWanted = false
         isWaiting = false
         isEmpty = true
-        hasWork.store(false, ordering: .relaxed)
         let taken = work
         work = empty
         return taken
-    }
-
-    /// The longest that others had the processor while this thread was awake for work, the last time it was: past
-    /// microseconds, they want it. On the taking side.
-    package private(set) var gaveWaySeconds = 0.0
-
-    private func lookOut(for seconds: Double) {
-        var now = Self.monotonic()
-        let end = now + seconds
-        while !hasWork.load(ordering: .acquiring), now < end {
-            let before = now
-            sched_yield()
-            now = Self.monotonic()
-            gaveWaySeconds = max(gaveWaySeconds, now - before)
-        }
-    }
-
-    private static func monotonic() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
     private static func deadline(in seconds: Double) -> timespec {

@@ -62,6 +62,7 @@ package final class Spool: Sendable {
     private let shared: Mutex<Shared>
     private let threads: Mutex<[WorkerThread]> = Mutex([])
     private let checks: SpoolChecks
+    private let desk: WriterDesk
 
     /// Runs on the reader's thread; `nil` ends it.
     typealias Question = (@Sendable (any Reading) -> Void)?
@@ -125,8 +126,10 @@ package final class Spool: Sendable {
         self.shared = Mutex(shared)
         checks = SpoolChecks(keeping.checker)
         let reading = Handover(try keeping.reading())
+        desk = WriterDesk()
         let writer = Handover(
             SpoolWriter(keeping, spool: self, clock: clock, observer: observer, listener: listener))
+        desk.writer = writer.value
         let write = try WorkerThread(name: "spool-writer") { writer.value.run() }
         let read = try WorkerThread(name: "spool-reader") { [questions, requests] in
             Self.answer(questions, reading.value) { found in requests.put { $0.discoveries.add(found) } }
@@ -140,10 +143,28 @@ package final class Spool: Sendable {
         init(_ value: Value) { self.value = value }
     }
 
+    /// The writer, for whoever stands in for it while it sleeps; the doorbell sees to it that nobody else does then.
+    private final class WriterDesk: @unchecked Sendable {
+        weak var writer: SpoolWriter?
+    }
+
     // MARK: Any thread
 
     /// The chunk comes back through its sink, kept or refused; in the order of the calls.
     package func append(_ chunks: [Chunk]) { requests.put { $0.chunks += chunks } }
+
+    /// Commits one chunk on the calling thread, which waits for the disk, where the writer sleeps and there is nothing
+    /// else to write: then no thread has to be woken. The chunk comes back through its sink, as after `append`.
+    /// - Returns: false where it is not so; nothing was done.
+    package func commit(alone chunk: Chunk) -> Bool {
+        var isDone = false
+        let isFree = requests.standIn {
+            guard let writer = desk.writer else { return false }
+            isDone = writer.commit(alone: chunk)
+            return isDone && writer.wantsToWakeSooner
+        }
+        return isFree && isDone
+    }
 
     /// Kept by the next commit, and tried again for as long as the disk refuses.
     package func settle(_ settlements: [Settlement]) { requests.put { $0.settlements += settlements } }
@@ -230,10 +251,8 @@ package final class Spool: Sendable {
         }
     }
 
-    /// - Returns: what has come; and for how long others had the processor of whoever was awake for it.
-    func take(within seconds: Double?, awake: Double) -> (Requests, gaveWaySeconds: Double) {
-        (requests.takeAll(leaving: Requests(), within: seconds, awake: awake), requests.gaveWaySeconds)
-    }
+    /// What has come.
+    func take(within seconds: Double?) -> Requests { requests.takeAll(leaving: Requests(), within: seconds) }
 
     /// Commits what was handed over before the call, then ends both threads. Blocks.
     package func close() {

@@ -32,7 +32,8 @@ final class SpoolWriter {
     private var tooBig: Int?
     /// Commits that came to nothing in a row because another node was quicker with a key.
     private var races = 0
-    private var pace = WriterPace()
+    /// When it wakes by itself.
+    private var wakeAt = 0.0
 
     /// After a failed commit the settlements are tried again so often.
     private static let retrySeconds = 1.0
@@ -76,17 +77,30 @@ final class SpoolWriter {
 
     /// What has come; its chunks join those that wait.
     private func take() -> Spool.Requests {
-        let began = clock.monotonic()
         let wait = backlog.isEmpty ? patience : 0
-        let (taken, gaveWay) = spool.take(within: wait, awake: pace.awakeSeconds)
-        var requests = taken
-        pace.took(chunks: requests.chunks.count, since: began, at: clock.monotonic(), gaveWay: gaveWay)
+        wakeAt = clock.monotonic() + (wait ?? .infinity)
+        var requests = spool.take(within: wait)
         backlog.add(requests.chunks)
         requests.chunks = []
         unsettled += requests.settlements
         unset += requests.settings
         return requests
     }
+
+    /// On the thread of whoever stands in: one chunk, where there is nothing else to do.
+    /// - Returns: false where there is, or where that might take long; nothing was done.
+    func commit(alone chunk: Chunk) -> Bool {
+        let isClear =
+            backlog.isEmpty && unsettled.isEmpty && unset.isEmpty && damaged.isEmpty && isWritable && corruption == nil
+            && !upkeep.isLow && keeping.fleet == nil
+        guard isClear else { return false }
+        backlog.add([chunk])
+        write()
+        return true
+    }
+
+    /// Something is due earlier than what it sleeps for.
+    var wantsToWakeSooner: Bool { patience.map { clock.monotonic() + $0 < wakeAt } ?? false }
 
     /// How long to sleep at most.
     private var patience: Double? {

@@ -34,26 +34,6 @@ struct DoorbellTests {
         }
     }
 
-    @Test("who stays awake for a while takes what comes then, and what comes later too")
-    func awake() async throws {
-        let bell = Doorbell<[Int]>([])
-        for awake in [Self.patience, 0.001] {
-            async let taken = onThread { bell.takeAll(leaving: [], within: Self.patience, awake: awake) }
-            // Whether it is awake by then, or asleep, is left to chance; it hears the bell either way.
-            bell.put { $0.append(1) }
-            #expect(try await taken == [1])
-        }
-    }
-
-    @Test("nobody stays awake for longer than he would wait")
-    func awakeNoLonger() {
-        let bell = Doorbell<[Int]>([])
-        let began = Self.monotonic()
-        #expect(bell.takeAll(leaving: [], within: 0.01, awake: Self.patience) == [])
-        #expect(bell.takeAll(leaving: [], within: 0, awake: Self.patience) == [])
-        #expect(Self.monotonic() - began < Self.patience)
-    }
-
     private static func monotonic() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
