@@ -12,7 +12,7 @@ import Systemd
 
 /// Tells systemd how the daemon fares: READY, STATUS with live numbers, and WATCHDOG while everything moves.
 ///
-/// On the front loop. STATUS is refreshed once a second while something goes on, and not at all while nothing does: a
+/// On the delivery loop. STATUS is refreshed once a second while something goes on, and not at all while nothing does: a
 /// commit or an operator's call begins it anew.
 final class Heartbeat: @unchecked Sendable {
     private let loop: any EventLoop
@@ -44,13 +44,13 @@ final class Heartbeat: @unchecked Sendable {
     }
 
     func watch(
-        _ dispatcher: Dispatcher, _ spool: Spool, _ delivery: any EventLoop,
+        _ dispatcher: Dispatcher, _ spool: Spool, front: any EventLoop,
         state: @escaping @Sendable () -> DaemonState
     ) {
         self.state = state
         self.dispatcher = dispatcher
         self.spool = spool
-        pulse.watch(front: loop, delivery: delivery, spool: spool)
+        pulse.watch(front: front, delivery: dispatcher.loop, spool: spool)
     }
 
     /// The daemon serves.
@@ -92,11 +92,8 @@ final class Heartbeat: @unchecked Sendable {
 
     private func scheduleTick() {
         loop.scheduleTask(in: Self.tick) { [self] in
-            guard let dispatcher else { return tell(relaysAway: []) }
-            dispatcher.loop.execute { [self] in
-                let away = dispatcher.transportReports.filter { $0.breaker != "closed" }.map(\.name)
-                loop.execute { [self] in tell(relaysAway: away) }
-            }
+            let reports = dispatcher?.transportReports ?? []
+            tell(relaysAway: reports.filter { $0.breaker != "closed" }.map(\.name))
         }
     }
 
@@ -150,7 +147,7 @@ final class Pulse: Sendable {
 
     /// Without a watchdog: how long a part may take to answer before it is called unhealthy.
     static let patienceDefault = 10.0
-    /// Front loop, delivery loop (where the dispatcher lives) and the spool's writer.
+    /// Front loop, delivery loop and the spool's writer.
     private static let partCount = 3
 
     private let clock: any Clock

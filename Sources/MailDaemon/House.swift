@@ -18,8 +18,8 @@ import Systemd
 
 /// All rooms of one running daemon, in the order in which they are opened and closed.
 ///
-/// Two event loops: one for those who submit and those who operate, one for delivery and the metrics of it. The spool
-/// has its own two threads.
+/// Two event loops: one for those who submit, which may stand still for a disk; one for delivery, metrics and those who
+/// operate. The spool has its own two threads.
 final class House: @unchecked Sendable {
     // Changed by the main thread alone, before others run or at a reload.
     var configuration: Configuration
@@ -69,7 +69,7 @@ final class House: @unchecked Sendable {
         kinds = try Kinds(configuration, on: delivery, events: events)
         checks = RelayChecks(configuration, kinds.vault, on: delivery)
         state = Mutex(.starting)
-        heartbeat = Heartbeat(on: front, notifier: Notifier(), interval: WatchdogInterval.seconds(), clock: clock)
+        heartbeat = Heartbeat(on: delivery, notifier: Notifier(), interval: WatchdogInterval.seconds(), clock: clock)
     }
 
     // MARK: Opening
@@ -108,7 +108,7 @@ final class House: @unchecked Sendable {
             return FleetNote(workers: gauges?.target ?? 0, running: gauges?.busy ?? 0, metrics: metrics)
         }
         spool.fleet?.whenChanged { [heartbeat] in heartbeat.touch() }
-        heartbeat.watch(dispatcher, spool, delivery, state: { [self] in state.withLock { $0 } })
+        heartbeat.watch(dispatcher, spool, front: front, state: { [self] in state.withLock { $0 } })
     }
 
     private func keep() throws(SpoolError) -> any Keeping {
@@ -154,7 +154,7 @@ final class House: @unchecked Sendable {
     /// Accepts clients, operators and scrapes: from here on the daemon is ready.
     func serve(_ sockets: ListeningSockets, reloader: Reloader) throws(DaemonFailure) {
         guard var rooms else { return }
-        let control = ControlServer(on: front, subject: subject(rooms, reloader))
+        let control = ControlServer(on: delivery, subject: subject(rooms, reloader))
         let metrics = MetricsServer(events: events, gauges: DaemonGauges(self, rooms), on: delivery)
         rooms.control = control
         rooms.metrics = metrics

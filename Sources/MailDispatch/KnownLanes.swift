@@ -8,7 +8,7 @@ import Synchronization
 /// Lanes of which the dispatcher knows that more is on disk than at hand: it will read them, and finds there what has
 /// been committed meanwhile. Of new jobs in these it need not hear, so that a burst, or a queue that stands still, does
 /// not wake it once a commit.
-package struct KnownLanes: ~Copyable, Sendable {
+package final class KnownLanes: Sendable {
     private let lanes = Mutex<Set<Lane>>([])
 
     package init() {}

@@ -80,6 +80,8 @@ package protocol Keeping: AnyObject {
     func keepReserve(bytes: Int)
     /// Gives up that room; false where there was none.
     func releaseReserve() -> Bool
+    /// At the start, where there is plenty of room: takes at once what the commits will take in any case.
+    func keepLogRoom()
     /// Looks at everything that is kept, over a connection of its own.
     var checker: SpoolChecker? { get }
     /// This node among those that share the keeping; nil where it has it for itself.
@@ -110,6 +112,7 @@ extension Keeping {
     package var freeBytes: @Sendable () -> Int? { { nil } }
     package func shrink(whole: Bool) throws(SpoolError) -> Bool { false }
     package func keepReserve(bytes: Int) {}
+    package func keepLogRoom() {}
     package func releaseReserve() -> Bool { false }
     package var checker: SpoolChecker? { nil }
 }

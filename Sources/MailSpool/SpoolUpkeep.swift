@@ -68,6 +68,13 @@ final class SpoolUpkeep {
         if let free, free >= limits.freeBytesMin + reserve { keeping.keepReserve(bytes: reserve) }
     }
 
+    /// At the start, once room was looked for.
+    func begin(_ limits: SpoolLimits) {
+        guard limits.freeBytesMin > 0, let free = space.freeBytes else { return }
+        guard free >= limits.freeBytesMin + 2 * Limits.reserveBytes else { return }
+        keeping.keepLogRoom()
+    }
+
     /// A commit found no room, whatever was measured.
     func foundNoRoom() {
         space.forget()

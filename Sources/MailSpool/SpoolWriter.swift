@@ -57,6 +57,7 @@ final class SpoolWriter {
 
     func run() {
         upkeep.lookForRoom(spool.limits)
+        upkeep.begin(spool.limits)
         publish()
         var isClosing = false
         while true {

@@ -41,6 +41,10 @@ struct WindowModel {
     /// Ended, and not yet on disk; the job as it will stand there.
     private var unsettled: [(id: JobID, again: WaitingJob?, failed: WaitingJob?)] = []
     private var lastID: Int64 = 0
+    /// As the writer knows them: new jobs of these are no news.
+    private var known: Set<Lane> = []
+    private var knownEdition = 0
+    private(set) var unheard = 0
     private(set) var runs: [JobID: Int] = [:]
     private(set) var wanted: [JobID: Int] = [:]
     private(set) var faults: [String] = []
@@ -73,7 +77,8 @@ struct WindowModel {
             disk[end.id] = end.again
             if let failed = end.failed { aside[end.id] = (failed, false) }
         }
-        news.append(.commit(fresh, settled: unsettled.map(\.id)))
+        let isNews = !unsettled.isEmpty || !fresh.allSatisfy { $0.state == .ready && known.contains($0.lane) }
+        if isNews { news.append(.commit(fresh, settled: unsettled.map(\.id))) } else { unheard += fresh.count }
         unsettled = []
     }
 
@@ -166,7 +171,15 @@ struct WindowModel {
 
     private mutating func ask() {
         if window.wantsDue { look() }
-        for read in window.lanesToRead() { reads.append(.ready(read)) }
+        let wanted = window.lanesToRead()
+        tellMore()
+        for read in wanted { reads.append(.ready(read)) }
+    }
+
+    /// At once before a read, and whenever the dispatcher has done something.
+    private mutating func tellMore() {
+        guard window.moreEdition != knownEdition else { return }
+        (known, knownEdition) = (window.lanesWithMore, window.moreEdition)
     }
 
     private mutating func hear() {
@@ -230,7 +243,9 @@ struct WindowModel {
         switch draw(16) {
         case 0: commit(jobs: draw(7))
         case 1: if draw(100) == 0 { commit(jobs: 1200) }
-        case 2, 3: tell()
+        case 2, 3:
+            tell()
+            if draw(3) > 0 { tellMore() }
         case 4: ask()
         case 5, 6: serve(failing: true)
         case 7, 8: hear()

@@ -16,6 +16,7 @@ struct WindowModelTests {
         #expect(model.faults.isEmpty, "\(model.faults.prefix(3))")
         let wrong = model.wanted.filter { model.runs[$0.key, default: 0] != $0.value }
         #expect(wrong.isEmpty, "\(wrong.keys.sorted().prefix(3))")
+        #expect(model.unheard > 0)
         #expect(model.mostAtHand <= Limits.windowsJobsMax)
     }
 }

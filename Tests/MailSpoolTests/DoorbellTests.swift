@@ -34,6 +34,151 @@ struct DoorbellTests {
         }
     }
 
+    // MARK: Standing in
+
+    /// Once the other side sleeps.
+    private static func standIn(_ bell: Doorbell<[Int]>, _ body: () -> Bool) -> Bool {
+        let end = monotonic() + patience
+        while monotonic() < end {
+            if bell.standIn(body) { return true }
+            sched_yield()
+        }
+        return false
+    }
+
+    @Test("what comes while somebody stands in for the sleeper is taken once that is over")
+    func standsIn() async throws {
+        let bell = Doorbell<[Int]>([])
+        let isOver = Flag()
+        async let taken = onThread {
+            let letters = bell.takeAll(leaving: [], within: Self.patience)
+            return (letters, isOver.isRaised)
+        }
+        let hasStoodIn = try await onThread {
+            Self.standIn(bell) {
+                bell.put { $0.append(7) }
+                // Time enough for a sleeper who is rung up too early.
+                for _ in 0..<1000 { sched_yield() }
+                isOver.raise()
+                return false
+            }
+        }
+        #expect(hasStoodIn)
+        let (letters, wasOver) = try await taken
+        #expect(letters == [7] && wasOver)
+    }
+
+    @Test("a sleeper who is wanted afterwards wakes with nothing, and one who is not sleeps on")
+    func wanted() async throws {
+        let bell = Doorbell<[Int]>([])
+        async let taken = onThread { bell.takeAll(leaving: [], within: Self.patience) }
+        let began = Self.monotonic()
+        let stoodIn = try await onThread {
+            [false, false, true].map { wantsSleeper in Self.standIn(bell) { wantsSleeper } }
+        }
+        #expect(stoodIn == [true, true, true])
+        #expect(try await taken == [])
+        #expect(Self.monotonic() - began < Self.patience)
+    }
+
+    @Test("a time that runs out while somebody stands in ends the sleep afterwards")
+    func overdue() async throws {
+        let bell = Doorbell<[Int]>([])
+        let (seconds, isOver) = (1.0, Flag())
+        async let wasOver = onThread {
+            _ = bell.takeAll(leaving: [], within: seconds)
+            return isOver.isRaised
+        }
+        let hasStoodIn = try await onThread {
+            let began = Self.monotonic()
+            return Self.standIn(bell) {
+                while Self.monotonic() < began + seconds + 0.1 { sched_yield() }
+                isOver.raise()
+                return false
+            }
+        }
+        #expect(hasStoodIn)
+        #expect(try await wasOver)
+    }
+
+    @Test("nobody stands in for who does not sleep, has work, or is stood in for")
+    func standsInForNobody() async throws {
+        let bell = Doorbell<[Int]>([])
+        #expect(!bell.standIn { true })
+        async let taken = onThread { bell.takeAll(leaving: [], within: Self.patience) }
+        let second = Flag()
+        let hasStoodIn = try await onThread {
+            Self.standIn(bell) {
+                if bell.standIn({ true }) { second.raise() }
+                return true
+            }
+        }
+        #expect(hasStoodIn && !second.isRaised)
+        #expect(try await taken == [])
+        bell.put { $0.append(1) }
+        #expect(!bell.standIn { true })
+        #expect(bell.takeAll(leaving: [], within: nil) == [1])
+    }
+
+    private final class Flag: Sendable {
+        private let value = Atomic(false)
+        var isRaised: Bool { value.load(ordering: .acquiring) }
+        func raise() { value.store(true, ordering: .releasing) }
+    }
+
+    /// What only one of the two may touch at a time.
+    private final class Desk: @unchecked Sendable {
+        var isTaken = false
+        var overlaps = 0
+        var done = 0
+
+        func work() {
+            if isTaken { overlaps += 1 }
+            isTaken = true
+            for _ in 0..<3 { sched_yield() }
+            done += 1
+            isTaken = false
+        }
+    }
+
+    @Test("sleeper and those who stand in never work at once, and no letter is lost", arguments: [7, 8] as [UInt64])
+    func oneAtATime(_ seed: UInt64) async throws {
+        let (bell, desk, letters) = (Doorbell<[Int]>([]), Desk(), 5000)
+        let senders = (0..<3).map { sender in
+            { @Sendable () -> Int in
+                var dice = Dice(state: seed &* 100 &+ UInt64(sender))
+                var put = 0
+                for number in 0..<letters {
+                    let wantsSleeper = dice.chance(20)
+                    let hasStoodIn = dice.chance(50) && bell.standIn {
+                        desk.work()
+                        return wantsSleeper
+                    }
+                    if !hasStoodIn {
+                        bell.put { $0.append(number) }
+                        put += 1
+                    }
+                    if dice.chance(3) { sched_yield() }
+                }
+                bell.put { $0.append(-1) }
+                return put
+            }
+        }
+        async let put = Self.all(senders)
+        let taken = try await onThread {
+            var (ends, taken) = (0, 0)
+            while ends < 3 {
+                let letters = bell.takeAll(leaving: [], within: Self.patience)
+                desk.work()
+                ends += letters.count { $0 < 0 }
+                taken += letters.count { $0 >= 0 }
+            }
+            return taken
+        }
+        #expect(try await put.reduce(0, +) == taken, "seed \(seed)")
+        #expect(desk.overlaps == 0, "seed \(seed)")
+    }
+
     private static func monotonic() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)

@@ -96,7 +96,7 @@ final class RandomWalk {
         let drafts = drafts()
         let uid = Self.uids.randomElement(using: &dice) ?? 0
         let fortunes = model.fortunes(drafts, uid: uid, limits)
-        let chunk = try await stage.append(drafts, uid: uid)
+        let chunk = try await stage.append(drafts, uid: uid, isAlone: dice.chance(50))
         let found = drafts.indices.map { chunk.fortune($0) }
         guard found == fortunes else { throw Wrong(text: "\(found) where \(fortunes) should be") }
         var wrong: [JobID] = []

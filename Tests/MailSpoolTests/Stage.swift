@@ -66,9 +66,11 @@ final class Stage {
     }
 
     /// Hands over one chunk and waits until it comes back.
+    /// - Parameter isAlone: it is committed on the calling thread, where the writer sleeps.
     @discardableResult
-    func append(_ drafts: [Draft], uid: UInt32 = 1000) async throws -> Chunk {
-        spool.append([chunk(drafts, uid: uid)])
+    func append(_ drafts: [Draft], uid: UInt32 = 1000, isAlone: Bool = false) async throws -> Chunk {
+        let chunk = chunk(drafts, uid: uid)
+        if !isAlone || !spool.commit(alone: chunk) { spool.append([chunk]) }
         guard let back = await probe.receipts(1).first else { throw Nothing() }
         return back
     }

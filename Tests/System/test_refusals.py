@@ -281,7 +281,7 @@ def test_a_disk_that_refuses_writes_makes_maild_read_only_until_it_takes_them_ag
         before = client.ask(job())["job"]
         now = one.directory.joinpath("spool.db-wal").stat().st_size
         resource.prlimit(one.pid, resource.RLIMIT_FSIZE, (now + (1 << 20), resource.RLIM_INFINITY))
-        answers = [client.ask(job(content="x" * 60_000)) for _ in range(40)]
+        answers = [client.ask(job(content="x" * 60_000)) for _ in range(200)]
         refused = [answer for answer in answers if "error" in answer]
         assert refused and {answer["error"] for answer in refused} == {"read_only"}
         assert all(answer["retryable"] is True and answer["retry_after"] > 0 for answer in refused)

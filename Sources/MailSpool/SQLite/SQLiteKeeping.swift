@@ -359,6 +359,7 @@ package final class SQLiteKeeping: Keeping {
 
     package func shrink(whole: Bool) throws(SpoolError) -> Bool { try shrinking.step(whole: whole) }
     package func keepReserve(bytes: Int) { reserve.fill(to: bytes) }
+    package func keepLogRoom() { LogRoom.make(database.path + "-wal") }
     package func releaseReserve() -> Bool { reserve.release() }
 
     package func reading() throws(SpoolError) -> any Reading {
