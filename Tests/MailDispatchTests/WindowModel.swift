@@ -55,31 +55,38 @@ struct WindowModel {
     init(seed: Int) {
         random = Seeded(seed)
         window.rules[1] = QueueRule(concurrencyMax: Self.concurrencyMax)
+        if seed % 2 == 0 { commit(jobs: 1200) }
     }
 
     private mutating func draw(_ count: Int) -> Int { Int.random(in: 0..<count, using: &random) }
 
     // MARK: The writer
 
+    /// Has more jobs than may be at hand.
+    private static let busyLane = Lane(priority: 3, uid: 0)
+
     private mutating func commit(jobs: Int) {
         var fresh: [WaitingJob] = []
+        // Jobs of one lane often come together, and between the ends of others.
+        let alike = jobs > Limits.windowJobsMax || draw(3) == 0 ? Self.busyLane : nil
+        let ends = jobs == 0 || draw(2) == 0 ? unsettled : []
         for _ in 0..<jobs {
             lastID += 1
-            let isDue = draw(4) == 0
+            let isDue = alike == nil && draw(4) == 0
             let job = WaitingJob.sample(
-                lastID, priority: 3 + draw(3), dueAt: isDue ? .start : nil, queue: UInt16(draw(2)), uid: UInt32(draw(2))
-            )
+                lastID, priority: alike.map { Int($0.priority) } ?? 3 + draw(3), dueAt: isDue ? .start : nil,
+                queue: alike?.queue ?? UInt16(draw(2)), uid: alike?.uid ?? UInt32(draw(2)))
             disk[job.id] = job
             wanted[job.id] = 1
             fresh.append(job)
         }
-        for end in unsettled {
+        for end in ends {
             disk[end.id] = end.again
             if let failed = end.failed { aside[end.id] = (failed, false) }
         }
-        let isNews = !unsettled.isEmpty || !fresh.allSatisfy { $0.state == .ready && known.contains($0.lane) }
-        if isNews { news.append(.commit(fresh, settled: unsettled.map(\.id))) } else { unheard += fresh.count }
-        unsettled = []
+        let isNews = !ends.isEmpty || !fresh.allSatisfy { $0.state == .ready && known.contains($0.lane) }
+        if isNews { news.append(.commit(fresh, settled: ends.map(\.id))) } else { unheard += fresh.count }
+        unsettled.removeFirst(ends.count)
     }
 
     private mutating func carryOut() {
@@ -242,7 +249,7 @@ struct WindowModel {
     mutating func step() {
         switch draw(16) {
         case 0: commit(jobs: draw(7))
-        case 1: if draw(100) == 0 { commit(jobs: 1200) }
+        case 1: if draw(30) == 0 { commit(jobs: 1200) }
         case 2, 3:
             tell()
             if draw(3) > 0 { tellMore() }
