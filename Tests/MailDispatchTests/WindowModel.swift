@@ -277,7 +277,7 @@ struct WindowModel {
     /// left to do.
     mutating func settleDown() {
         window.rules[1]?.isPaused = false
-        for _ in 0..<100_000 {
+        for turn in 0..<100_000 {
             let held = aside.filter(\.value.isHeld).keys.sorted()
             if isQuiet, disk.isEmpty, held.isEmpty { return }
             if !held.isEmpty, orders.isEmpty { order(.release, held) }
@@ -286,6 +286,8 @@ struct WindowModel {
             tell()
             ask()
             serve(failing: false)
+            // A lane that has been read to its end is the one of which each new job must be heard.
+            if turn < 1000, draw(4) == 0 { commit(jobs: 1 + draw(3)) }
             hear()
             for _ in 0..<20 { take() }
             while !inHand.isEmpty { end(.delivered) }
