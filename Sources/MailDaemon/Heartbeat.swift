@@ -12,8 +12,8 @@ import Systemd
 
 /// Tells systemd how the daemon fares: READY, STATUS with live numbers, and WATCHDOG while everything moves.
 ///
-/// On the delivery loop. STATUS is refreshed once a second while something goes on, and not at all while nothing does: a
-/// commit or an operator's call begins it anew.
+/// On the delivery loop. STATUS is refreshed once a second while something goes on, and not at all while nothing does:
+/// a commit or an operator's call begins it anew.
 final class Heartbeat: @unchecked Sendable {
     private let loop: any EventLoop
     private let notifier: Notifier

@@ -13,7 +13,7 @@ import Synchronization
 /// The submission socket: who is connected, what they share, and the road to the spool and back.
 ///
 /// Lives on the intake loop. All chunks of one tick go to the spool in one hand-over; all answers of one commit come
-/// back in one hop.
+/// back in one hop. A job that comes alone is committed on the loop itself (docs/decisions/0040-a-job-alone.md).
 package final class Intake: @unchecked Sendable {
     // Everything but `connectionCount` is touched on `loop` alone.
     package let loop: any EventLoop
@@ -225,7 +225,7 @@ package final class Intake: @unchecked Sendable {
 
     private func handOver() {
         let chunks = outbox
-        outbox.removeAll(keepingCapacity: true)
+        outbox = []
         pace.handedOver(chunks.count, at: clock.monotonic())
         if pace.mayStandStill, let chunk = chunks.first, chunk.submissions.count == 1, spool.commit(alone: chunk) {
             return
@@ -331,7 +331,7 @@ package final class Intake: @unchecked Sendable {
 }
 
 extension Intake: ReceiptSink {
-    /// On the writer's thread: hops once a commit.
+    /// On the writer's thread: hops once a commit. On the loop where that has stood in for the writer.
     package func committed(_ chunks: [Chunk]) {
         if loop.inEventLoop { return answered(chunks) }
         loop.execute { [self] in answered(chunks) }

@@ -113,7 +113,8 @@ package final class Chunk: @unchecked Sendable {
     }
 }
 
-/// Where chunks go back to after their commit. Called on the writer's thread, once a commit: hop from there.
+/// Where chunks go back to after their commit. Called on the writer's thread, or that of who stands in for it, once a
+/// commit: hop from there.
 package protocol ReceiptSink: AnyObject, Sendable {
     func committed(_ chunks: [Chunk])
 }

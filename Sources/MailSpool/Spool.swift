@@ -4,7 +4,8 @@
 import MailJob
 import Synchronization
 
-/// What the spool tells of itself. Called on the writer's thread.
+/// What the spool tells of itself. Called on the writer's thread, or that of who stands in for it
+/// (`Spool.commit(alone:)`).
 package protocol SpoolObserver: AnyObject, Sendable {
     /// One commit is durable.
     func committed(rows: Int, seconds: Double)
@@ -20,7 +21,8 @@ extension SpoolObserver {
     package func changed(_ health: SpoolHealth) {}
 }
 
-/// Who works on the jobs. Called on the writer's thread, once a commit: hop from there.
+/// Who works on the jobs. Called on the writer's thread, or that of who stands in for it, once a commit: hop from
+/// there.
 package protocol SpoolListener: AnyObject, Sendable {
     func committed(_ chunks: [Chunk], settled: [JobID])
     /// An operator's verb is on disk.

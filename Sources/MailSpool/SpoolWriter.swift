@@ -3,21 +3,22 @@
 
 import MailJob
 
-/// The one thread that writes: gathers, commits, answers. Everything here runs on it.
+/// The one thread that writes: gathers, commits, answers. Everything here runs on it, but for `commit(alone:)` while it
+/// sleeps.
 final class SpoolWriter {
-    private let keeping: any Keeping
-    private let spool: Spool
+    let keeping: any Keeping
+    let spool: Spool
     private let clock: any Clock
-    private let observer: any SpoolObserver
-    private let listener: any SpoolListener
+    let observer: any SpoolObserver
+    let listener: any SpoolListener
 
-    private var tally: Tally
-    private var lastID: JobID
+    var tally: Tally
+    var lastID: JobID
     private let admission: Admission
     private var backlog = Backlog()
-    private let upkeep: SpoolUpkeep
+    let upkeep: SpoolUpkeep
     /// Settlements that no commit has taken yet: delivery has happened, so they are never given up.
-    private var unsettled: [Settlement] = []
+    var unsettled: [Settlement] = []
     private var unset: [(name: String, value: String?)] = []
     /// Damaged rows that are not on record yet.
     private var damaged: [DamagedRow] = []
@@ -27,7 +28,7 @@ final class SpoolWriter {
     /// When a commit is tried that nobody has asked for, after one that failed.
     private var probeAt = 0.0
     /// The file is damaged beyond single rows: nothing is written any more.
-    private var corruption: SpoolError?
+    var corruption: SpoolError?
     /// Of the smallest chunk for which there was no room in this turn.
     private var tooBig: Int?
     /// Commits that came to nothing in a row because another node was quicker with a key.
@@ -112,7 +113,7 @@ final class SpoolWriter {
         return [upkeep.patience(tally), retry, probe, look].compactMap { $0 }.min()
     }
 
-    private func publish() {
+    func publish() {
         var health = SpoolHealth()
         health.refusal =
             if corruption != nil {
@@ -293,58 +294,6 @@ final class SpoolWriter {
         if case .corrupt = error { return isDamaged(error) }
         if case .outOfSpace = error { upkeep.foundNoRoom() }
         observer.spoolFailed(error)
-    }
-
-    // MARK: Operators
-
-    private func serve(_ requests: Spool.Requests) {
-        if let corruption { return refuse(requests, corruption) }
-        for definition in requests.definitions {
-            let numbers = Result { () throws(SpoolError) in try keeping.define(queues: definition.queues) }
-            if case .success(let queues) = numbers { spool.queues = queues }
-            definition.done(numbers)
-        }
-        for order in requests.imports {
-            order.done(Result { () throws(SpoolError) in try take(order.jobs) })
-        }
-        for change in requests.changes {
-            change.done(Result { () throws(SpoolError) in try apply(change.order) })
-        }
-    }
-
-    private func refuse(_ requests: Spool.Requests, _ error: SpoolError) {
-        for definition in requests.definitions { definition.done(.failure(error)) }
-        for order in requests.imports { order.done(.failure(error)) }
-        for change in requests.changes { change.done(.failure(error)) }
-    }
-
-    private func take(_ jobs: [ImportedJob]) throws(SpoolError) -> [ImportVerdict] {
-        guard !upkeep.isLow else { throw .outOfSpace(message: "the disk is nearly full") }
-        // An id of this very spool, as where its own export comes back, must not be given again.
-        let own = jobs.map(\.id).filter { $0.raw % JobID.step == keeping.opened.node }.max() ?? lastID
-        let outcome = try keeping.take(jobs, tally: tally, limits: spool.limits, lastID: max(own, lastID))
-        (tally, lastID) = (outcome.tally, max(own, lastID))
-        upkeep.wrote()
-        publish()
-        if !outcome.changed.isEmpty {
-            observer.committed(rows: outcome.changed.count, seconds: 0)
-            listener.changed(outcome.changed)
-        }
-        return outcome.verdicts
-    }
-
-    private func apply(_ order: ChangeOrder) throws(SpoolError) -> ChangeOutcome {
-        // One of these jobs may have ended, in a way that the disk does not know yet.
-        guard unsettled.isEmpty else { throw .unwritable(message: "what has ended waits to be written") }
-        let outcome = try keeping.change(order, tally: tally)
-        tally = outcome.tally
-        upkeep.wrote()
-        publish()
-        if !outcome.changed.isEmpty {
-            observer.committed(rows: outcome.changed.count, seconds: 0)
-            listener.changed(outcome.changed)
-        }
-        return outcome
     }
 
     // MARK: After a commit

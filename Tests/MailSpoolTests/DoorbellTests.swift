@@ -150,10 +150,12 @@ struct DoorbellTests {
                 var put = 0
                 for number in 0..<letters {
                     let wantsSleeper = dice.chance(20)
-                    let hasStoodIn = dice.chance(50) && bell.standIn {
-                        desk.work()
-                        return wantsSleeper
-                    }
+                    let hasStoodIn =
+                        dice.chance(50)
+                        && bell.standIn {
+                            desk.work()
+                            return wantsSleeper
+                        }
                     if !hasStoodIn {
                         bell.put { $0.append(number) }
                         put += 1
