@@ -58,13 +58,14 @@ let package = Package(
 
         .target(name: "CProcess"),
         .target(name: "CTimer"),
+        .target(name: "CGatheredLog", dependencies: ["CSQLite"]),
 
         room("MailJob"),
         room("MailWire", ["MailJob"]),
         room("MailMessage", ["MailJob", crypto, cryptoExtras]),
         // No module map of libpq: the library is found while the daemon runs, by those who want it.
         room("PostgreSQL"),
-        room("MailSpool", ["MailJob", "CSQLite", "PostgreSQL", nioCore]),
+        room("MailSpool", ["MailJob", "CSQLite", "CGatheredLog", "PostgreSQL", nioCore]),
         room("Exposition"),
         room("Systemd", ["CSystemd"]),
         room("DNS", ["CUnbound"]),
@@ -124,7 +125,8 @@ let package = Package(
             "MailMessageTests", ["MailJob", "MailMessage", crypto, cryptoExtras],
             exclude: ["judge.py", "report_judge.py"]),
         tests(
-            "MailSpoolTests", ["MailJob", "MailSpool", "PostgreSQL", "CSQLite", "FaultDisk", nioCore],
+            "MailSpoolTests",
+            ["MailJob", "MailSpool", "PostgreSQL", "CSQLite", "CGatheredLog", "FaultDisk", nioCore],
             exclude: ["Formats"]),
         tests("ExpositionTests", ["Exposition"]),
         tests("SystemdTests", ["Systemd"]),

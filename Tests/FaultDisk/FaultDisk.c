@@ -17,7 +17,7 @@ struct FaultDisk {
     pthread_mutex_t mutex;
     char name[64];
     Shadow *shadows;
-    int open_files, is_unwanted;
+    int open_files, is_unwanted, is_powersafe;
     long count, first, end, cut;
     int kinds, code;
 };
@@ -168,15 +168,14 @@ static int control(sqlite3_file *file, int operation, void *argument) {
     return base->pMethods->xFileControl(base, operation, argument);
 }
 
-/// The least that a disk can promise: nothing about order, and no whole pages.
+/// Nothing is promised about order, and no whole pages.
 static int sector_size(sqlite3_file *file) {
     (void)file;
     return SECTOR;
 }
 
 static int characteristics(sqlite3_file *file) {
-    (void)file;
-    return 0;
+    return ((File *)file)->disk->is_powersafe ? SQLITE_IOCAP_POWERSAFE_OVERWRITE : 0;
 }
 
 static int map_shared(sqlite3_file *file, int page, int size, int extend, void volatile **bytes) {
@@ -305,10 +304,11 @@ static int last_error(sqlite3_vfs *vfs, int size, char *text) {
     return 0;
 }
 
-FaultDisk *FaultDiskCreate(const char *name) {
+FaultDisk *FaultDiskCreate(const char *name, int is_powersafe) {
     FaultDisk *disk = calloc(1, sizeof *disk);
     if (!disk) return NULL;
     disk->base = sqlite3_vfs_find(NULL);
+    disk->is_powersafe = is_powersafe;
     snprintf(disk->name, sizeof disk->name, "%s", name);
     pthread_mutex_init(&disk->mutex, NULL);
     disk->vfs = (sqlite3_vfs){

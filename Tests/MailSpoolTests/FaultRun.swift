@@ -8,7 +8,7 @@ import MailSpool
 ///
 /// Nothing waits for a success: a step that the disk refuses is noted as refused, or stays open.
 final class FaultRun {
-    let disk = FaultyDisk()
+    let disk: FaultyDisk
     let stage: Stage
     /// What was answered or told.
     private(set) var model = SpoolModel()
@@ -18,7 +18,8 @@ final class FaultRun {
     private(set) var unanswered: [JobID: JobState?] = [:]
     private var unsettled: [JobID: Settlement] = [:]
 
-    init() throws {
+    init(isPowersafe: Bool = false) throws {
+        disk = FaultyDisk(isPowersafe: isPowersafe)
         stage = try Stage(Shelf(.sqlite, vfs: disk.name))
         disk.reset()
     }

@@ -83,13 +83,13 @@ struct FaultTests {
 struct PowerLossTests {
     static let seed = UInt64.random(in: 0..<1_000_000_000)
 
-    @Test("whatever was answered before the power went is there when it is back")
-    func everyOperation() async throws {
-        let whole = try FaultRun()
+    @Test("whatever was answered before the power went is there when it is back", arguments: [false, true])
+    func everyOperation(isPowersafe: Bool) async throws {
+        let whole = try FaultRun(isPowersafe: isPowersafe)
         try await whole.run()
         let count = whole.disk.count
         for number in 1...count {
-            let run = try FaultRun()
+            let run = try FaultRun(isPowersafe: isPowersafe)
             run.disk.cutPower(at: number)
             try await run.run()
             run.stage.spool.close()

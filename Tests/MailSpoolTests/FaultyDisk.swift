@@ -11,9 +11,10 @@ final class FaultyDisk: @unchecked Sendable {
     private let disk: OpaquePointer
     private static let made = Atomic(0)
 
-    init() {
+    /// - Parameter isPowersafe: a write leaves the bytes beside it as they are, so that SQLite does not pad commits.
+    init(isPowersafe: Bool = false) {
         name = "faulty-\(Self.made.add(1, ordering: .relaxed).newValue)"
-        guard let disk = FaultDiskCreate(name) else { preconditionFailure("no memory") }
+        guard let disk = FaultDiskCreate(name, isPowersafe ? 1 : 0) else { preconditionFailure("no memory") }
         self.disk = disk
     }
 

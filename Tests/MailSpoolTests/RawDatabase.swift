@@ -12,8 +12,9 @@ final class RawDatabase {
         var message: String
     }
 
-    init(_ path: String) throws {
-        let code = sqlite3_open_v2(path, &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nil)
+    /// - Parameter vfs: SQLite's name for the file system underneath; nil for the machine's own.
+    init(_ path: String, vfs: String? = nil) throws {
+        let code = sqlite3_open_v2(path, &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs)
         guard code == SQLITE_OK else { throw Failed(code: code, message: "open") }
     }
 
@@ -22,6 +23,13 @@ final class RawDatabase {
     func execute(_ sql: String) throws {
         let code = sqlite3_exec(handle, sql, nil, nil, nil)
         guard code == SQLITE_OK else { throw Failed(code: code, message: String(cString: sqlite3_errmsg(handle))) }
+    }
+
+    /// SQLite's handle of the log; nil before there is one.
+    var log: UnsafeMutablePointer<sqlite3_file>? {
+        var file: UnsafeMutablePointer<sqlite3_file>?
+        sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file)
+        return file
     }
 
     /// True where a constraint of the schema refused the statement.

@@ -41,11 +41,12 @@ package final class SQLiteKeeping: Keeping {
     ) throws(SpoolError) {
         lock = try SpoolLock(path: path)
         try DamageMark.refuse(path)
-        database = try Database(path: path, vfs: vfs)
+        database = try Database(writing: path, vfs: vfs)
         self.vfs = vfs
         // First, because the journal mode is written into the file: one that is none of ours must stay as it is.
         try Schema.migrate(database, progress)
         try database.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF")
+        try database.checkSynchronous()
         try database.execute("PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -4096")
         if try database.integer("SELECT 1 FROM settings WHERE name = '\(SQLiteCounts.recountSetting)'") != nil {
             try SQLiteCounts.recount(database)

@@ -22,7 +22,9 @@ enum {
 };
 
 /// Registers a VFS of this name; NULL where there is no memory.
-FaultDisk *FaultDiskCreate(const char *name);
+/// `is_powersafe`: says that a write leaves the bytes beside it as they are, as SQLite's own VFS does on Linux; where
+/// that is not said SQLite pads each commit to whole sectors.
+FaultDisk *FaultDiskCreate(const char *name, int is_powersafe);
 /// Connections that are still open keep it until they are closed.
 void FaultDiskDestroy(FaultDisk *disk);
 
