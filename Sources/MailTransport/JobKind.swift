@@ -81,16 +81,6 @@ package struct WorkResult: Sendable {
     }
 }
 
-package struct Trial: Sendable {
-    package var recipient: String
-    package var verdict: Verdict
-
-    package init(recipient: String, verdict: Verdict) {
-        self.recipient = recipient
-        self.verdict = verdict
-    }
-}
-
 /// A kind of job. Lives on the delivery loop: every call comes on it, every answer is given on it.
 ///
 /// A kind never throws and never forgets: `done` is called exactly once for each `run`, whatever happens.

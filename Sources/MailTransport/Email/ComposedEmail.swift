@@ -6,18 +6,10 @@ import MailMessage
 import MailWire
 import NIOCore
 
-/// What an e-mail job becomes on the way out: who it goes to, and the message.
-struct ComposedEmail {
-    let job: JobID
-    var sender: String
-    /// All recipients, each once, in the order of the job: envelope, or To, Cc and Bcc.
-    var recipients: [String]
+/// What an e-mail job becomes on the way out: the message, and who it goes to.
+struct ComposedEmail: Sendable {
+    let envelope: EmailEnvelope
     var message: ComposedMessage
-    var dsn: DSNRequest?
-    var bounce: Bool?
-    var ref: String?
-    var queue: String
-    var tags: [String]
 
     /// - Parameters:
     ///   - line: the submitted line.
@@ -26,20 +18,15 @@ struct ComposedEmail {
     init(_ line: ByteBuffer, job: JobID, hostname: String, trace: TraceContext? = nil) throws(ComposeError) {
         let fields: EmailFields
         do throws(WireError) {
-            fields = try Self.fields(line)
+            fields = try EmailFields(of: line)
         } catch {
             throw ComposeError(field: error.field ?? "", reason: error.message)
         }
-        self.job = job
         // RFC 5322 §3.6.4: unique, and the same at every attempt for as long as the hostname is not changed.
-        let messageID = "<\(job)@\(hostname)>"
-        sender = try Self.address(fields.envelopeFrom ?? fields.from)
-        recipients = try Self.recipients(fields)
-        ref = fields.ref
-        queue = fields.queue
-        tags = fields.tags
-        dsn = fields.dsn
-        bounce = fields.bounce
+        var messageID = "<"
+        messageID.reserveCapacity(JobID.textLength + hostname.utf8.count + 3)
+        for part in [job.description, "@", hostname, ">"] { messageID += part }
+        envelope = try EmailEnvelope(fields, job: job)
         if let raw = fields.raw {
             message = try MessageComposer.pass(raw: raw, date: job.time, messageID: messageID)
         } else {
@@ -47,12 +34,30 @@ struct ComposedEmail {
         }
         if let trace { message.prepend(trace) }
     }
+}
 
-    private static func fields(_ line: ByteBuffer) throws(WireError) -> EmailFields {
-        let result = line.withUnsafeReadableBytes { bytes in
-            Result { () throws(WireError) in try EmailFields(bytes) }
-        }
-        return try result.get()
+/// All of a composed e-mail but the message. A class, because it is handed on from one to the next while it is sent,
+/// and a copy of a value would count the references of each of its strings.
+final class EmailEnvelope: Sendable {
+    let job: JobID
+    let sender: String
+    /// All recipients, each once, in the order of the job: envelope, or To, Cc and Bcc.
+    let recipients: [String]
+    let dsn: DSNRequest?
+    let bounce: Bool?
+    let ref: String?
+    let queue: String
+    let tags: [String]
+
+    init(_ fields: EmailFields, job: JobID) throws(ComposeError) {
+        self.job = job
+        sender = try Self.address(fields.envelopeFrom ?? fields.from)
+        recipients = try Self.recipients(fields)
+        ref = fields.ref
+        queue = fields.queue
+        tags = fields.tags
+        dsn = fields.dsn
+        bounce = fields.bounce
     }
 
     private static func recipients(_ fields: EmailFields) throws(ComposeError) -> [String] {
@@ -77,6 +82,20 @@ struct ComposedEmail {
         } catch {
             throw ComposeError(field: "envelope", reason: error.reason)
         }
+    }
+}
+
+extension EmailFields {
+    /// Of a line in a buffer.
+    init(of line: ByteBuffer) throws(WireError) {
+        // By hand: a `Result` out of the closure would be copied, with some thirty references.
+        var read: EmailFields?
+        var fault: WireError?
+        line.withUnsafeReadableBytes { bytes in
+            do throws(WireError) { read = try EmailFields(bytes) } catch { fault = error }
+        }
+        guard let fields = read.take() else { throw fault ?? WireError(.internal, "no fields") }
+        self = fields
     }
 }
 
