@@ -51,8 +51,9 @@ package struct WorkResult: Sendable {
 
     package init(
         fates: [Fate], tried: [Trial], relay: String, peer: String? = nil, tls: String? = nil, sender: String? = nil,
-        ref: String? = nil
+        ref: String? = nil, putOff: PutOff? = nil
     ) {
+        self.putOff = putOff
         self.fates = fates
         self.tried = tried
         self.relay = relay

@@ -18,7 +18,8 @@ package struct BounceRule: Equatable, Sendable {
     package init() {}
 
     func mayReport(_ line: ByteBuffer) -> Bool {
-        guard let fields = try? EmailFields(of: line) else { return false }
+        var fields = EmailFields()
+        guard fields.read(line) == nil else { return false }
         return isDue(sender: fields.envelopeFrom ?? fields.from, fields.bounce, fields.dsn)
     }
 

@@ -16,16 +16,9 @@ struct ComposedEmail: Sendable {
     ///   - hostname: right-hand side of the Message-ID.
     ///   - trace: stands in the header, for whoever reads the message.
     init(_ line: ByteBuffer, job: JobID, hostname: String, trace: TraceContext? = nil) throws(ComposeError) {
-        let fields: EmailFields
-        do throws(WireError) {
-            fields = try EmailFields(of: line)
-        } catch {
-            throw ComposeError(field: error.field ?? "", reason: error.message)
-        }
-        // RFC 5322 §3.6.4: unique, and the same at every attempt for as long as the hostname is not changed.
-        var messageID = "<"
-        messageID.reserveCapacity(JobID.textLength + hostname.utf8.count + 3)
-        for part in [job.description, "@", hostname, ">"] { messageID += part }
+        var fields = EmailFields()
+        if let fault = fields.read(line) { throw ComposeError(field: fault.field ?? "", reason: fault.message) }
+        let messageID = Self.messageID(job, hostname)
         envelope = try EmailEnvelope(fields, job: job)
         if let raw = fields.raw {
             message = try MessageComposer.pass(raw: raw, date: job.time, messageID: messageID)
@@ -33,6 +26,18 @@ struct ComposedEmail: Sendable {
             message = try MessageComposer.compose(MessageFields(fields, date: job.time, messageID: messageID))
         }
         if let trace { message.prepend(trace) }
+    }
+
+    /// RFC 5322 §3.6.4: unique, and the same at every attempt for as long as the hostname is not changed.
+    private static func messageID(_ job: JobID, _ hostname: String) -> String {
+        var octets: [UInt8] = []
+        octets.reserveCapacity(JobID.textLength + hostname.utf8.count + 3)
+        octets.append(UInt8(ascii: "<"))
+        for index in 0..<JobID.textLength { octets.append(job.digit(index)) }
+        octets.append(UInt8(ascii: "@"))
+        octets.append(contentsOf: hostname.utf8)
+        octets.append(UInt8(ascii: ">"))
+        return String(decoding: octets, as: UTF8.self)
     }
 }
 
@@ -86,16 +91,16 @@ final class EmailEnvelope: Sendable {
 }
 
 extension EmailFields {
-    /// Of a line in a buffer.
-    init(of line: ByteBuffer) throws(WireError) {
-        // By hand: a `Result` out of the closure would be copied, with some thirty references.
-        var read: EmailFields?
-        var fault: WireError?
+    /// Of a line in a buffer; returns what is wrong with it.
+    mutating func read(_ line: ByteBuffer) -> WireError? {
         line.withUnsafeReadableBytes { bytes in
-            do throws(WireError) { read = try EmailFields(bytes) } catch { fault = error }
+            do throws(WireError) {
+                try read(bytes)
+                return nil
+            } catch {
+                return error
+            }
         }
-        guard let fields = read.take() else { throw fault ?? WireError(.internal, "no fields") }
-        self = fields
     }
 }
 

@@ -169,8 +169,7 @@ extension WorkResult {
         }
         self.init(
             fates: fates, tried: tried, relay: outcome.relay, peer: outcome.peer, tls: outcome.tls,
-            sender: email.sender, ref: email.ref)
-        putOff = outcome.putOff
+            sender: email.sender, ref: email.ref, putOff: outcome.putOff)
     }
 
     /// The intake let it pass and the composer cannot make a message of it: it never will.
