@@ -110,11 +110,11 @@ private final class WatchRun: Sendable {
         return object
     }
 
-    private static func fate(_ recipient: String, _ verdict: Verdict) -> JSONValue {
-        let reply = verdict.reply
+    private static func fate(_ trial: Trial) -> JSONValue {
+        let reply = trial.verdict.reply
         return [
-            "recipient": .string(recipient), "verdict": .string(verdict.name), "code": JSONValue(reply.code),
-            "enhanced": .string(reply.enhanced), "text": .string(reply.text),
+            "recipient": .string(trial.recipient), "verdict": .string(trial.verdict.name),
+            "code": JSONValue(reply.code), "enhanced": .string(reply.enhanced), "text": .string(reply.text),
         ]
     }
 }

@@ -12,8 +12,9 @@ extension Dispatcher {
     func readReady() {
         guard let spool, !isDraining else { return }
         guard spool.fleet == nil else { return claimMore(spool) }
-        if window.needsLanes { return readLanes(spool) }
-        if window.wantsDue { readDue() }
+        let wants = window.wants()
+        if wants.lanes { return readLanes(spool) }
+        if wants.due { readDue() }
         let reads = window.lanesToRead()
         tellMore()
         for read in reads {

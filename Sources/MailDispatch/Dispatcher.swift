@@ -180,17 +180,18 @@ package final class Dispatcher: @unchecked Sendable {
         let seconds = clock.monotonic() - start
         let judgement = Judgement(
             job, result, now: now, retry: settings.retry, chance: Double.random(in: 0..<1))
-        var ending = Ending(job, Settlement(job, result, judgement, began: began, now: now, seconds: seconds))
-        ending.attempt = (result, judgement, seconds)
-        ending.worker = number
-        if mayReport(ending) { report(ending) } else { conclude(ending) }
+        let settlement = Settlement(job, result, judgement, began: began, now: now, seconds: seconds)
+        let attempt = Ending.Attempt(result: result, judgement: judgement, seconds: seconds)
+        let ending = Ending(job, settlement, worker: number, attempt: attempt)
+        if mayReport(job, ending.settlement) { report(ending) } else { conclude(ending) }
     }
 
     private func expire(_ job: WaitingJob, _ now: WallTime) {
-        var ending = Ending(job, Settlement(outOfTime: job, now: now))
-        guard mayReport(ending), let number = occupy(job) else { return conclude(ending) }
-        ending.worker = number
-        report(ending)
+        let settlement = Settlement(outOfTime: job, now: now)
+        guard mayReport(job, settlement), let number = occupy(job) else {
+            return conclude(Ending(job, settlement, worker: nil))
+        }
+        report(Ending(job, settlement, worker: number))
     }
 
     /// Nothing is left to do but to write it down.
@@ -209,23 +210,30 @@ package final class Dispatcher: @unchecked Sendable {
     }
 
     private func tell(_ ending: Ending) {
-        let (job, settlement) = (ending.job, ending.settlement)
-        let result = ending.attempt?.result
-        if let result, let putOff = result.putOff, result.tried.isEmpty {
+        guard let attempt = ending.attempt else {
+            return tell(ending, trace: TraceContext(of: ending.job.body), verdicts: [], relay: "")
+        }
+        let job = ending.job
+        if let putOff = attempt.result.putOff, attempt.result.tried.isEmpty {
             return events.putOff(
-                job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, trace: result.trace,
+                job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, trace: attempt.result.trace,
                 relay: putOff.relay, cause: putOff.cause)
         }
-        if let attempt = ending.attempt, let number = ending.worker {
+        if let number = ending.worker {
             events.attemptEnded(
                 worker: number, kind: Int(job.kind), seconds: attempt.seconds,
                 result: AttemptResult(attempt.result, attempt.judgement))
         }
+        tell(ending, trace: attempt.result.trace, verdicts: attempt.result.tried, relay: attempt.result.relay)
+    }
+
+    private func tell(_ ending: Ending, trace: TraceContext?, verdicts: [Trial], relay: String) {
+        let job = ending.job
+        let endedAt = ending.settlement.endedAt
         events.settled(
-            job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid,
-            trace: result == nil ? TraceContext(of: job.body) : result?.trace, state: settlement.state,
-            attempts: settlement.attempts, endToEndSeconds: settlement.endedAt.seconds(since: job.id.time),
-            verdicts: result?.tried.map { ($0.recipient, $0.verdict) } ?? [], relay: result?.relay ?? "")
+            job: job.id, kind: Int(job.kind), queue: job.queue, user: job.uid, trace: trace,
+            state: ending.settlement.state, attempts: ending.settlement.attempts,
+            endToEndSeconds: endedAt.seconds(since: job.id.time), verdicts: verdicts, relay: relay)
     }
 
     /// The kind was configured when the job came and is not now: the job waits for it.

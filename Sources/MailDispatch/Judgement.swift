@@ -15,15 +15,17 @@ package struct Judgement: Equatable, Sendable {
 
     /// - Parameters:
     ///   - notBefore: seconds from now in which there is no other attempt.
-    ///   - chance: 0 up to 1, for the retry's jitter.
+    ///   - chance: 0 up to 1, for the retry's jitter; drawn where there is one, for it is a call of the system.
     package init(
-        _ job: WaitingJob, _ fates: [Fate], now: WallTime, retry: RetrySchedule, notBefore: Double = 0, chance: Double
+        _ job: WaitingJob, _ fates: [Fate], now: WallTime, retry: RetrySchedule, notBefore: Double = 0,
+        chance: @autoclosure () -> Double
     ) {
         attempts = job.attempts + 1
         guard fates.contains(.open) else {
             state = fates.contains(.rejected) ? .failed : .delivered
             return
         }
+        let chance = chance()
         // What one server sent away with one word does not come back in one instant.
         let asked = notBefore * (1 + RetrySchedule.jitter * chance)
         let due = now + max(retry.wait(afterAttempts: attempts, chance: chance), asked)
@@ -50,14 +52,16 @@ package struct Judgement: Equatable, Sendable {
     /// Nobody is called again within the instant, whatever a transport says.
     private static let waitSecondsMin = 0.05
 
-    package init(_ job: WaitingJob, _ result: WorkResult, now: WallTime, retry: RetrySchedule, chance: Double) {
+    package init(
+        _ job: WaitingJob, _ result: WorkResult, now: WallTime, retry: RetrySchedule, chance: @autoclosure () -> Double
+    ) {
         if result.damage != nil {
             self.init(holding: job)
         } else if let putOff = result.putOff, result.isWaitingOnly {
             self.init(job, waitsFor: putOff.seconds, now: now)
         } else {
             self.init(
-                job, result.fates, now: now, retry: retry, notBefore: result.notBefore ?? 0, chance: chance)
+                job, result.fates, now: now, retry: retry, notBefore: result.notBefore ?? 0, chance: chance())
         }
     }
 }
@@ -74,7 +78,7 @@ extension Settlement {
             AttemptRecord.write(
                 to: &history, at: began, milliseconds: Int(seconds * 1000), relay: result.relay, peer: result.peer,
                 tls: result.tls, sender: result.sender, ref: result.ref, traceparent: result.trace?.parent,
-                tried: result.tried.lazy.map { ($0.recipient, $0.verdict) })
+                tried: result.tried)
         }
         self.init(
             id: job.id, was: job.state, state: judgement.state, dueAt: judgement.dueAt, endedAt: now, kind: job.kind,

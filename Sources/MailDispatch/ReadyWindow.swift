@@ -41,8 +41,15 @@ package struct ReadyWindow {
         for lane in waiting { needs(number(lane)) }
     }
 
-    // Asked at each turn of the pump, as `wantsDue` is: what is not inlined is asked of a copy of all this.
-    @inline(__always)
+    /// What the spool should be asked for, as the pump asks at each of its turns.
+    package struct Wants {
+        package var lanes: Bool
+        package var due: Bool
+    }
+
+    /// Changes nothing. `mutating`, because then it is asked in place, and not of a copy of all this.
+    package mutating func wants() -> Wants { Wants(lanes: needsLanes, due: wantsDue) }
+
     package var needsLanes: Bool { !isOpen }
 
     private mutating func number(_ lane: Lane) -> Int {
@@ -241,9 +248,11 @@ package struct ReadyWindow {
     }
 
     /// A look for due jobs is outstanding, and may begin.
-    @inline(__always)
     package var wantsDue: Bool {
-        due.mayBegin && (due.wantsLook || due.open.contains { numbers[$0].map { lanes[$0].dueRunsLow } ?? true })
+        guard due.mayBegin else { return false }
+        if due.wantsLook { return true }
+        let open = due.open
+        return !open.isEmpty && open.contains { numbers[$0].map { lanes[$0].dueRunsLow } ?? true }
     }
 
     /// What a look for due jobs should ask for.

@@ -7,18 +7,29 @@ import MailTransport
 import MailWire
 import NIOCore
 
-/// What has come to its end, on the way to be settled.
-struct Ending: Sendable {
-    var job: WaitingJob
+/// What has come to its end, on the way to be settled. A class, because it is handed on a few times, and a copy of a
+/// value would count the references of each of its strings.
+///
+/// `@unchecked Sendable`: touched on the delivery loop alone; a question to the spool carries it along, unopened.
+final class Ending: @unchecked Sendable {
+    let job: WaitingJob
     var settlement: Settlement
     /// Who is busy with it.
-    var worker: Int?
+    let worker: Int?
     /// nil: its time was over before there was one.
-    var attempt: (result: WorkResult, judgement: Judgement, seconds: Double)?
+    let attempt: Attempt?
 
-    init(_ job: WaitingJob, _ settlement: Settlement) {
+    struct Attempt {
+        let result: WorkResult
+        let judgement: Judgement
+        let seconds: Double
+    }
+
+    init(_ job: WaitingJob, _ settlement: consuming Settlement, worker: Int?, attempt: consuming Attempt? = nil) {
         self.job = job
         self.settlement = settlement
+        self.worker = worker
+        self.attempt = attempt
     }
 }
 
@@ -26,10 +37,10 @@ struct Ending: Sendable {
 // worker stays with the job until then, and no operator can change it. A crash before the commit leaves the job as it
 // was before the attempt: it is tried again, and nobody was told anything.
 extension Dispatcher {
-    func mayReport(_ ending: Ending) -> Bool {
-        guard ending.settlement.state == .failed || ending.settlement.state == .expired else { return false }
-        guard Int(ending.job.kind) < kinds.count, spool != nil else { return false }
-        return ending.job.isLarge || kinds[Int(ending.job.kind)].mayReport(ending.job.body)
+    func mayReport(_ job: WaitingJob, _ settlement: Settlement) -> Bool {
+        guard settlement.state == .failed || settlement.state == .expired else { return false }
+        guard Int(job.kind) < kinds.count, spool != nil else { return false }
+        return job.isLarge || kinds[Int(job.kind)].mayReport(job.body)
     }
 
     /// What earlier attempts came to stands in the spool alone.
@@ -63,7 +74,6 @@ extension Dispatcher {
     }
 
     private func composed(_ ending: Ending, _ report: FailureReport) {
-        var ending = ending
         switch report {
         case .none: break
         case .line(let line):

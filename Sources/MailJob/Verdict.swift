@@ -42,3 +42,14 @@ package enum Verdict: Hashable, Sendable {
         }
     }
 }
+
+/// One recipient of one attempt, and what became of it.
+package struct Trial: Sendable {
+    package var recipient: String
+    package var verdict: Verdict
+
+    package init(recipient: String, verdict: Verdict) {
+        self.recipient = recipient
+        self.verdict = verdict
+    }
+}

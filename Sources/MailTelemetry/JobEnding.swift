@@ -13,7 +13,7 @@ struct JobEnding {
     /// Of the job's recipients, those that explain the state.
     let concerns: (Verdict) -> Bool
 
-    init(_ state: JobState, _ verdicts: [(recipient: String, verdict: Verdict)]) {
+    init(_ state: JobState, _ verdicts: [Trial]) {
         // Out of attempts or of time, nobody need have been rejected: then those who were put off explain it.
         let hasRejected = state == .failed && verdicts.contains { $0.verdict.isRejected }
         switch state {
@@ -66,7 +66,7 @@ extension JournalLine {
 
     /// `0G2Q5X7J1C0A4 deferred: b@example.com by main: 451 4.7.1 Come back later`
     mutating func tell(
-        _ ending: JobEnding, of job: JobID, _ verdicts: [(recipient: String, verdict: Verdict)], _ relay: String,
+        _ ending: JobEnding, of job: JobID, _ verdicts: [Trial], _ relay: String,
         showing addresses: Bool
     ) {
         message("")

@@ -205,7 +205,7 @@ extension Events {
     package func settled(
         job: JobID, kind: Int, queue: UInt16, user: UInt32? = nil, trace: TraceContext? = nil, state: JobState,
         attempts: Int, endToEndSeconds: Double,
-        verdicts: [(recipient: String, verdict: Verdict)], relay: String
+        verdicts: [Trial], relay: String
     ) {
         let kind = known(kind)
         completed(state, kind, queue, endToEndSeconds)

@@ -35,7 +35,7 @@ package final class RecentFailures: Sendable {
 extension Events {
     /// - Parameter verdicts: of the last attempt.
     func remember(
-        _ job: JobID, kind: Int, relay: String, _ verdicts: [(recipient: String, verdict: Verdict)]
+        _ job: JobID, kind: Int, relay: String, _ verdicts: [Trial]
     ) {
         let worst = verdicts.first { if case .rejected = $0.verdict { true } else { false } } ?? verdicts.first
         failures.add(

@@ -33,7 +33,7 @@ package struct WatchedEvent: Sendable {
     package var relay: String?
     /// Why a job waits, or a breaker opened; a queue's name, where one was paused.
     package var detail: String?
-    package var verdicts: [(recipient: String, verdict: Verdict)] = []
+    package var verdicts: [Trial] = []
     /// The operator's user.
     package var by: UInt32?
     /// The job that tells the sender of a failure.

@@ -51,8 +51,9 @@ package struct WorkResult: Sendable {
 
     package init(
         fates: [Fate], tried: [Trial], relay: String, peer: String? = nil, tls: String? = nil, sender: String? = nil,
-        ref: String? = nil
+        ref: String? = nil, putOff: PutOff? = nil
     ) {
+        self.putOff = putOff
         self.fates = fates
         self.tried = tried
         self.relay = relay
@@ -78,16 +79,6 @@ package struct WorkResult: Sendable {
                 case .delivered, .rejected: false
                 }
             }
-    }
-}
-
-package struct Trial: Sendable {
-    package var recipient: String
-    package var verdict: Verdict
-
-    package init(recipient: String, verdict: Verdict) {
-        self.recipient = recipient
-        self.verdict = verdict
     }
 }
 

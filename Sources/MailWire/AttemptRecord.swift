@@ -31,7 +31,7 @@ package struct AttemptRecord: Equatable, Sendable {
     package static func write(
         to line: inout [UInt8], at: WallTime, milliseconds: Int, relay: String, peer: String?, tls: String?,
         sender: String?, ref: String?, traceparent: String? = nil,
-        tried: some Sequence<(recipient: String, verdict: Verdict)>
+        tried: [Trial]
     ) {
         line.put("{\"at\":")
         line.putJSON(at.milliseconds)
@@ -58,7 +58,7 @@ package struct AttemptRecord: Equatable, Sendable {
         let reply = verdict.reply
         line.putJSON(recipient)
         line.put(",\"verdict\":")
-        line.putJSON(verdict.name)
+        line.put(verdict.quotedName)
         line.put(",\"code\":")
         line.putJSON(reply.code)
         put(",\"enhanced\":", reply.enhanced.isEmpty ? nil : reply.enhanced, &line)
@@ -87,6 +87,18 @@ package struct AttemptRecord: Equatable, Sendable {
                 fate["code"]?.int ?? 0, fate["enhanced"]?.string ?? "", fate["text"]?.string ?? "")
             return Fate(
                 recipient: fate["to"]?.string ?? "", verdict: fate["verdict"]?.string ?? "", reply: reply)
+        }
+    }
+}
+
+extension Verdict {
+    /// `name` as JSON.
+    fileprivate var quotedName: StaticString {
+        switch self {
+        case .delivered: "\"delivered\""
+        case .deferred: "\"deferred\""
+        case .rejected: "\"rejected\""
+        case .unknown: "\"unknown\""
         }
     }
 }

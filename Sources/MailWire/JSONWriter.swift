@@ -4,6 +4,12 @@
 extension ByteSink {
     /// A string with its quotes, escaped as little as RFC 8259 §7 allows.
     @inlinable
+    package mutating func putJSON(_ string: String) {
+        var copy = string
+        copy.withUTF8 { putJSON(text: UnsafeRawBufferPointer($0)) }
+    }
+
+    @inlinable
     package mutating func putJSON(_ string: some StringProtocol) {
         var copy = String(string)
         copy.withUTF8 { putJSON(text: UnsafeRawBufferPointer($0)) }
@@ -43,8 +49,18 @@ extension ByteSink {
 
     @inlinable
     package mutating func putJSON(_ integer: some FixedWidthInteger) {
-        var text = String(integer)
-        text.withUTF8 { put(UnsafeRawBufferPointer($0)) }
+        if integer < 0 { put(UInt8(ascii: "-")) }
+        // From the last digit to the first; no integer of 64 bits has more than these.
+        withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { digits in
+            var rest = UInt64(integer.magnitude)
+            var first = digits.count
+            repeat {
+                first -= 1
+                digits[first] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            } while rest > 0
+            put(UnsafeRawBufferPointer(rebasing: digits[first...]))
+        }
     }
 
     /// Infinity and NaN, which JSON has not, become null.

@@ -21,7 +21,7 @@ import Testing
         events.attemptEnded(worker: 1, kind: 0, seconds: 0.75, result: .deferred)
         events.settled(
             job: JobID(raw: 1), kind: 0, queue: 3, state: .delivered, attempts: 1, endToEndSeconds: 2,
-            verdicts: [("a@example.com", .delivered(Reply(250)))], relay: "main")
+            verdicts: [Trial(recipient: "a@example.com", verdict: .delivered(Reply(250)))], relay: "main")
         let samples = stage.samples
         #expect(samples[#"maild_jobs_accepted_total{queue="bulk",type="email"}"#] == 3)
         #expect(samples["maild_store_commit_seconds_count"] == 1)

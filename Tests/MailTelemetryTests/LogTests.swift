@@ -11,7 +11,7 @@ import Testing
     private static let job = JobID(raw: 123_456_789_012_345)
 
     private func settled(
-        _ state: JobState, _ verdicts: [(recipient: String, verdict: Verdict)], relay: String = "main"
+        _ state: JobState, _ verdicts: [Trial], relay: String = "main"
     ) -> Line? {
         let stage = Stage()
         stage.events.settled(
@@ -22,7 +22,9 @@ import Testing
 
     @Test("a delivered job is told at info with its id, its recipients and the relay's last word")
     func delivered() {
-        let line = settled(.delivered, [("a@example.com", .delivered(Reply(250, "2.0.0", "Ok: queued as 7")))])
+        let line = settled(
+            .delivered, [Trial(recipient: "a@example.com", verdict: .delivered(Reply(250, "2.0.0", "Ok: queued as 7")))]
+        )
         let expected = Line(
             priority: .info, message: "\(Self.job) delivered: a@example.com by main: 250 2.0.0 Ok: queued as 7",
             fields: [
@@ -33,10 +35,11 @@ import Testing
 
     @Test("a deferred or failed job names those recipients that caused it")
     func causes() {
-        let verdicts: [(recipient: String, verdict: Verdict)] = [
-            ("ok@example.com", .delivered(Reply(250))), ("later@example.com", .deferred(Reply(451, "4.7.1", "wait"))),
-            ("lost@example.com", .unknown(Reply(0, "", "connection lost"))),
-            ("gone@example.com", .rejected(Reply(550, "5.1.1", "no such user"))),
+        let verdicts: [Trial] = [
+            Trial(recipient: "ok@example.com", verdict: .delivered(Reply(250))),
+            Trial(recipient: "later@example.com", verdict: .deferred(Reply(451, "4.7.1", "wait"))),
+            Trial(recipient: "lost@example.com", verdict: .unknown(Reply(0, "", "connection lost"))),
+            Trial(recipient: "gone@example.com", verdict: .rejected(Reply(550, "5.1.1", "no such user"))),
         ]
         let deferred = settled(.scheduled, verdicts)
         #expect(deferred?.priority == .notice)
@@ -50,14 +53,15 @@ import Testing
 
     @Test("a job that ran out of attempts names those that were put off")
     func outOfAttempts() {
-        let failed = settled(.failed, [("later@example.com", .deferred(Reply(451, "4.7.1", "wait")))])
+        let failed = settled(
+            .failed, [Trial(recipient: "later@example.com", verdict: .deferred(Reply(451, "4.7.1", "wait")))])
         #expect(failed?.message == "\(Self.job) failed: later@example.com by main: 451 4.7.1 wait")
     }
 
     @Test("many recipients are counted, not listed")
     func many() {
-        let verdicts = (1...1000).map { ("r\($0)@example.com", Verdict.delivered(Reply(250))) }
-        let line = settled(.delivered, verdicts.map { (recipient: $0.0, verdict: $0.1) })
+        let verdicts = (1...1000).map { Trial(recipient: "r\($0)@example.com", verdict: .delivered(Reply(250))) }
+        let line = settled(.delivered, verdicts)
         #expect(
             line?.message == "\(Self.job) delivered: r1@example.com, r2@example.com, r3@example.com and others: 997 "
                 + "by main: 250")
@@ -65,7 +69,8 @@ import Testing
 
     @Test("where no server spoke there is no code")
     func withoutCode() {
-        let line = settled(.ready, [("a@example.com", .deferred(Reply(0, "", "connection refused")))])
+        let line = settled(
+            .ready, [Trial(recipient: "a@example.com", verdict: .deferred(Reply(0, "", "connection refused")))])
         #expect(line?.message == "\(Self.job) deferred: a@example.com by main: connection refused")
     }
 
@@ -89,7 +94,11 @@ import Testing
         stage.events.showsAddresses = false
         stage.events.settled(
             job: Self.job, kind: 0, queue: 0, state: .failed, attempts: 1, endToEndSeconds: 1,
-            verdicts: [("ann@example.com", .rejected(Reply(550, "5.1.1", "<ann@example.com>: no such user")))],
+            verdicts: [
+                Trial(
+                    recipient: "ann@example.com",
+                    verdict: .rejected(Reply(550, "5.1.1", "<ann@example.com>: no such user")))
+            ],
             relay: "main")
         #expect(
             stage.lines.first?.message

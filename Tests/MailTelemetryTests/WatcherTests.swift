@@ -40,7 +40,7 @@ import Testing
     @Test("past its room events are counted, recipients too")
     func bounded() throws {
         let watcher = try #require(stage.events.watchers.add(WatchFilter()) {})
-        let verdicts = (0..<999).map { ("a\($0)@example.com", Verdict.delivered(Reply(250))) }
+        let verdicts = (0..<999).map { Trial(recipient: "a\($0)@example.com", verdict: .delivered(Reply(250))) }
         for _ in 0..<20 {
             stage.events.settled(
                 job: JobID(raw: 1), kind: 0, queue: 0, state: .delivered, attempts: 1, endToEndSeconds: 1,

@@ -49,10 +49,12 @@ struct RelayTests {
         let jobs = [dock.send(), dock.send(), dock.send()]
         try dock.ready(0)
         try dock.channels[0].writeInbound(ByteBuffer(string: "250 ok\r\n250 ok\r\n354 go\r\n"))
+        dock.loop.run()
         let write = try #require(try dock.channels[0].readOutbound(as: ByteBuffer.self))
         #expect(String(buffer: write).hasPrefix("hi\r\n.\r\nMAIL FROM"))
         #expect(String(buffer: write).contains("<\(jobs[1])@example.com>"))
         try dock.channels[0].writeInbound(ByteBuffer(string: "250 one\r\n250 ok\r\n250 ok\r\n354 go\r\n"))
+        dock.loop.run()
         let second = try #require(try dock.channels[0].readOutbound(as: ByteBuffer.self))
         #expect(String(buffer: second).contains("<\(jobs[2])@example.com>"), "the third came in with the same read")
         #expect(try dock.channels[0].readOutbound(as: ByteBuffer.self) == nil)

@@ -18,10 +18,8 @@ package struct BounceRule: Equatable, Sendable {
     package init() {}
 
     func mayReport(_ line: ByteBuffer) -> Bool {
-        let fields = line.withUnsafeReadableBytes { bytes in
-            Result { () throws(WireError) in try EmailFields(bytes) }
-        }
-        guard case .success(let fields) = fields else { return false }
+        var fields = EmailFields()
+        guard fields.read(line) == nil else { return false }
         return isDue(sender: fields.envelopeFrom ?? fields.from, fields.bounce, fields.dsn)
     }
 
@@ -36,15 +34,17 @@ package struct BounceRule: Equatable, Sendable {
     /// One for all recipients that never got the mail; those whom another server has it for are that server's business.
     func report(_ failure: FailedWork, hostname: String) -> FailureReport {
         // What cannot be composed was never sent, and cannot come back either.
-        guard let email = try? ComposedEmail(failure.line, job: failure.job, hostname: hostname),
-            isDue(sender: email.sender, email.bounce, email.dsn)
-        else { return .none }
+        guard let composed = try? ComposedEmail(failure.line, job: failure.job, hostname: hostname) else {
+            return .none
+        }
+        let email = composed.envelope
+        guard isDue(sender: email.sender, email.bounce, email.dsn) else { return .none }
         var report = DeliveryReport(
             from: from ?? "Mail Delivery System <MAILER-DAEMON@\(hostname)>", to: email.sender, hostname: hostname,
             job: failure.job)
         report.envelopeID = email.dsn?.envelopeID
         report.recipients = Self.failed(email.recipients, failure)
-        report.message = email.message.bytes
+        report.message = composed.message.bytes
         // RFC 3461 §4.3: RET of the mail decides.
         report.returnsAll = email.dsn?.content.map { $0 == .full } ?? returnsAll
         guard !report.recipients.isEmpty, let message = try? MessageComposer.compose(report) else { return .none }

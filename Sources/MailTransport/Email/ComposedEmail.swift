@@ -6,40 +6,20 @@ import MailMessage
 import MailWire
 import NIOCore
 
-/// What an e-mail job becomes on the way out: who it goes to, and the message.
-struct ComposedEmail {
-    let job: JobID
-    var sender: String
-    /// All recipients, each once, in the order of the job: envelope, or To, Cc and Bcc.
-    var recipients: [String]
+/// What an e-mail job becomes on the way out: the message, and who it goes to.
+struct ComposedEmail: Sendable {
+    let envelope: EmailEnvelope
     var message: ComposedMessage
-    var dsn: DSNRequest?
-    var bounce: Bool?
-    var ref: String?
-    var queue: String
-    var tags: [String]
 
     /// - Parameters:
     ///   - line: the submitted line.
     ///   - hostname: right-hand side of the Message-ID.
     ///   - trace: stands in the header, for whoever reads the message.
     init(_ line: ByteBuffer, job: JobID, hostname: String, trace: TraceContext? = nil) throws(ComposeError) {
-        let fields: EmailFields
-        do throws(WireError) {
-            fields = try Self.fields(line)
-        } catch {
-            throw ComposeError(field: error.field ?? "", reason: error.message)
-        }
-        self.job = job
-        // RFC 5322 §3.6.4: unique, and the same at every attempt for as long as the hostname is not changed.
-        let messageID = "<\(job)@\(hostname)>"
-        sender = try Self.address(fields.envelopeFrom ?? fields.from)
-        recipients = try Self.recipients(fields)
-        ref = fields.ref
-        queue = fields.queue
-        tags = fields.tags
-        dsn = fields.dsn
-        bounce = fields.bounce
+        var fields = EmailFields()
+        if let fault = fields.read(line) { throw ComposeError(field: fault.field ?? "", reason: fault.message) }
+        let messageID = Self.messageID(job, hostname)
+        envelope = try EmailEnvelope(fields, job: job)
         if let raw = fields.raw {
             message = try MessageComposer.pass(raw: raw, date: job.time, messageID: messageID)
         } else {
@@ -48,11 +28,41 @@ struct ComposedEmail {
         if let trace { message.prepend(trace) }
     }
 
-    private static func fields(_ line: ByteBuffer) throws(WireError) -> EmailFields {
-        let result = line.withUnsafeReadableBytes { bytes in
-            Result { () throws(WireError) in try EmailFields(bytes) }
-        }
-        return try result.get()
+    /// RFC 5322 §3.6.4: unique, and the same at every attempt for as long as the hostname is not changed.
+    private static func messageID(_ job: JobID, _ hostname: String) -> String {
+        var octets: [UInt8] = []
+        octets.reserveCapacity(JobID.textLength + hostname.utf8.count + 3)
+        octets.append(UInt8(ascii: "<"))
+        for index in 0..<JobID.textLength { octets.append(job.digit(index)) }
+        octets.append(UInt8(ascii: "@"))
+        octets.append(contentsOf: hostname.utf8)
+        octets.append(UInt8(ascii: ">"))
+        return String(decoding: octets, as: UTF8.self)
+    }
+}
+
+/// All of a composed e-mail but the message. A class, because it is handed on from one to the next while it is sent,
+/// and a copy of a value would count the references of each of its strings.
+final class EmailEnvelope: Sendable {
+    let job: JobID
+    let sender: String
+    /// All recipients, each once, in the order of the job: envelope, or To, Cc and Bcc.
+    let recipients: [String]
+    let dsn: DSNRequest?
+    let bounce: Bool?
+    let ref: String?
+    let queue: String
+    let tags: [String]
+
+    init(_ fields: EmailFields, job: JobID) throws(ComposeError) {
+        self.job = job
+        sender = try Self.address(fields.envelopeFrom ?? fields.from)
+        recipients = try Self.recipients(fields)
+        ref = fields.ref
+        queue = fields.queue
+        tags = fields.tags
+        dsn = fields.dsn
+        bounce = fields.bounce
     }
 
     private static func recipients(_ fields: EmailFields) throws(ComposeError) -> [String] {
@@ -76,6 +86,20 @@ struct ComposedEmail {
             return try Mailbox(parsing: text).address
         } catch {
             throw ComposeError(field: "envelope", reason: error.reason)
+        }
+    }
+}
+
+extension EmailFields {
+    /// Of a line in a buffer; returns what is wrong with it.
+    mutating func read(_ line: ByteBuffer) -> WireError? {
+        line.withUnsafeReadableBytes { bytes in
+            do throws(WireError) {
+                try read(bytes)
+                return nil
+            } catch {
+                return error
+            }
         }
     }
 }

@@ -49,12 +49,13 @@ package final class EmailKind: JobKind {
         _ result: Result<ComposedEmail, ComposeError>?, _ before: [Fate]?, _ job: JobID,
         _ done: @escaping (WorkResult) -> Void
     ) {
-        var email: ComposedEmail
+        let composed: ComposedEmail
         switch result {
-        case .success(let composed): email = composed
+        case .success(let email): composed = email
         case .failure(let error): return done(.impossible(error.description))
         case nil: return done(.stopping(before))
         }
+        let email = composed.envelope
         var fates = before
         if let before, before.count != email.recipients.count {
             // Whoever never came to know the recipients wrote down one that is open.
@@ -65,28 +66,30 @@ package final class EmailKind: JobKind {
             fates = nil
         }
         let open = email.recipients.indices.filter { isOpen($0, fates) }
-        // From here on there is one copy of it, the one that is sent.
-        let message = email.message.bytes
-        email.message.bytes = []
-        bench.sign(message, at: job.time) { [self, email, fates] signed in
+        let needs = (eightBit: composed.message.needs8BitMIME, utf8: composed.message.needsSMTPUTF8)
+        // The message itself is not held on to: there is one copy of it, the one that is sent.
+        bench.sign(composed.message.bytes, at: job.time) { [self, fates] signed in
             let finish = { (outcome: Outcome) in done(WorkResult(email, fates, open, outcome)) }
             switch signed {
-            case .success(let message): send(email, message, to: open, done: finish)
+            case .success(let message):
+                let recipients =
+                    open.count == email.recipients.count ? email.recipients : open.map { email.recipients[$0] }
+                var mail = Mail(
+                    job: job, sender: email.sender, recipients: recipients, message: message,
+                    needs8BitMIME: needs.eightBit, needsSMTPUTF8: needs.utf8, dsn: email.dsn)
+                mail.queue = email.queue
+                mail.tags = email.tags
+                send(mail, done: finish)
             // RFC 3463 §3.4: X.3.0, some trouble of the system. Unsigned it would be taken for a forgery.
             case .failure(let error): finish(.deferred(open.count, Reply(451, "4.3.0", "\(error)")))
             }
         }
     }
 
-    private func send(_ email: ComposedEmail, _ message: ByteBuffer, to open: [Int], done: @escaping (Outcome) -> Void)
-    {
-        guard !isClosed else { return done(.deferred(open.count, Reply(451, "4.3.2", "maild is stopping"))) }
-        var mail = Mail(
-            job: email.job, sender: email.sender, recipients: open.map { email.recipients[$0] }, message: message,
-            needs8BitMIME: email.message.needs8BitMIME, needsSMTPUTF8: email.message.needsSMTPUTF8,
-            dsn: email.dsn)
-        mail.queue = email.queue
-        mail.tags = email.tags
+    private func send(_ mail: Mail, done: @escaping (Outcome) -> Void) {
+        guard !isClosed else {
+            return done(.deferred(mail.recipients.count, Reply(451, "4.3.2", "maild is stopping")))
+        }
         transport.send(mail, done: done)
     }
 
@@ -154,20 +157,19 @@ extension Outcome {
 }
 
 extension WorkResult {
-    init(_ email: ComposedEmail, _ before: [Fate]?, _ open: [Int], _ outcome: Outcome) {
+    init(_ email: EmailEnvelope, _ before: [Fate]?, _ open: [Int], _ outcome: Outcome) {
         var fates = before ?? [Fate](repeating: .open, count: email.recipients.count)
         var tried: [Trial] = []
         tried.reserveCapacity(open.count)
-        let untried = Set((outcome.putOff?.recipients ?? []).map { open[$0] })
-        for (index, verdict) in zip(open, outcome.verdicts) where !untried.contains(index) {
+        let untried = outcome.putOff.map { Set($0.recipients) } ?? []
+        for (place, (index, verdict)) in zip(open, outcome.verdicts).enumerated() where !untried.contains(place) {
             // Unknown: sent again, with the same Message-ID.
             fates[index] = Fate(verdict)
             tried.append(Trial(recipient: email.recipients[index], verdict: verdict))
         }
         self.init(
             fates: fates, tried: tried, relay: outcome.relay, peer: outcome.peer, tls: outcome.tls,
-            sender: email.sender, ref: email.ref)
-        putOff = outcome.putOff
+            sender: email.sender, ref: email.ref, putOff: outcome.putOff)
     }
 
     /// The intake let it pass and the composer cannot make a message of it: it never will.

@@ -34,11 +34,19 @@ package final class LocalDelivery: MailTransport {
 
     /// RFC 5321 §2.4: a domain's case means nothing.
     package static func isLocal(_ address: String) -> Bool {
-        let ending = address.utf8.suffix(domain.utf8.count)
-        return ending.count < address.utf8.count && ending.elementsEqual(domain.utf8) { ($0 | 0x20) == ($1 | 0x20) }
+        var address = address
+        return address.withUTF8 { octets in
+            guard octets.count > domain.utf8CodeUnitCount else { return false }
+            let start = octets.count - domain.utf8CodeUnitCount
+            // Nearly every address ends otherwise.
+            guard octets[start] == UInt8(ascii: "@") else { return false }
+            for index in 1..<domain.utf8CodeUnitCount
+            where octets[start + index] | 0x20 != domain.utf8Start[index] { return false }
+            return true
+        }
     }
 
-    private static let domain = "@localhost"
+    private static let domain: StaticString = "@localhost"
 
     package func close(done: @escaping () -> Void) {
         guard let maildir else { return relays.close(done: done) }

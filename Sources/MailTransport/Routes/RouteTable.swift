@@ -50,6 +50,9 @@ package struct RouteTable: Equatable, Sendable {
         self.fallback = fallback
     }
 
+    /// Where all mail goes, whatever it is; nil where there are routes.
+    var onlyWay: [Int]? { routes.isEmpty ? fallback : nil }
+
     /// How the mail is parted, in the order of each share's first recipient. The null sender has no domain: only routes
     /// that name no sender take it.
     package func shares(

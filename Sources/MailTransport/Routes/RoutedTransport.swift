@@ -68,6 +68,7 @@ package final class RoutedTransport: MailTransport {
     }
 
     package func send(_ mail: Mail, done: @escaping (Outcome) -> Void) {
+        if let relays = table.onlyWay { return proceed(Parcel(mail, relays: relays, done: done)) }
         let shares = table.shares(
             sender: mail.sender, recipients: mail.recipients, queue: mail.queue, tags: mail.tags)
         if shares.count == 1 { return proceed(Parcel(mail, relays: shares[0].relays, done: done)) }

@@ -18,7 +18,7 @@ protocol SMTPConnectionOwner: AnyObject {
     func ended(_ connection: SMTPConnection)
 }
 
-/// The socket under a `Dialogue`: feeds it what arrives, writes what it wants in one flush per read, watches the clock.
+/// The socket under a `Dialogue`: feeds it what arrives, writes what it wants in one flush a tick, watches the clock.
 ///
 /// The one rule: nobody is called back from within an access to `conversation`. What happened is noted there, and
 /// `turn` tells the owner afterwards, who may submit more mail at that moment.
@@ -55,6 +55,8 @@ package final class SMTPConnection: ChannelInboundHandler {
     private var lossReason: String?
     private var isReading = false
     private var isWriting = false
+    private let round: FlushRound
+    private var isInRound = false
     private var isTurning = false
     private var isLeaving = false
     private var hasEnded = false
@@ -64,9 +66,10 @@ package final class SMTPConnection: ChannelInboundHandler {
 
     init(
         _ relay: RelayConfiguration, of owner: any SMTPConnectionOwner, loop: any EventLoop, encryption: RelayTLS?,
-        tokens: OAuthTokens?, observer: (any SMTPObserver)?
+        tokens: OAuthTokens?, round: FlushRound, observer: (any SMTPObserver)?
     ) {
         self.owner = owner
+        self.round = round
         self.loop = loop
         self.observer = observer
         self.encryption = encryption
@@ -94,7 +97,7 @@ package final class SMTPConnection: ChannelInboundHandler {
     func submit(_ delivery: Delivery) {
         conversation.dialogue.submit(delivery)
         guard !isTurning else { return }
-        if !isReading { write() }
+        if !isReading { writeSoon() }
         watch()
         guard !conversation.dialogue.settlements.isEmpty else { return }
         loop.assumeIsolated().execute { self.turn() }
@@ -144,9 +147,23 @@ package final class SMTPConnection: ChannelInboundHandler {
         if hasEnded {
             self.owner = nil
         } else {
-            if !isReading { write() }
+            if !isReading { writeSoon() }
             watch()
         }
+    }
+
+    /// With the others that have something to say, once all that has arrived is read.
+    private func writeSoon() {
+        guard !isInRound, context != nil, conversation.dialogue.outbound.readableBytes > 0 || standing.hasMoreBody
+        else { return }
+        isInRound = true
+        round.add(self)
+    }
+
+    /// Its turn in the round has come.
+    func flush() {
+        isInRound = false
+        write()
     }
 
     private func welcome(_ owner: any SMTPConnectionOwner) {
@@ -313,7 +330,7 @@ extension SMTPConnection {
 
     package func channelReadComplete(context: ChannelHandlerContext) {
         isReading = false
-        write()
+        writeSoon()
         context.fireChannelReadComplete()
     }
 

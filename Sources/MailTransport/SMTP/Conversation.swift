@@ -24,5 +24,6 @@ package struct Conversation {
         } catch {
             dialogue.garbled(error)
         }
+        parser.rest()
     }
 }

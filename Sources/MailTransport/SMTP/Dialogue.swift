@@ -144,14 +144,12 @@ package struct Dialogue {
         precondition(standing().room > 0, "a mail was submitted to a dialogue without room")
         let refused = Admission(capabilities: capabilities, server: server).refused(delivery.mail)
         submittedCount += 1
-        let transaction = Transaction(
-            delivery, number: submittedCount, terms: terms, refused: refused)
         if refused.count == delivery.mail.recipients.count {
-            settle(transaction.delivery, transaction.verdicts)
+            settle(delivery, refused.map(\.verdict))
         } else if current == nil {
-            current = transaction
+            current = Transaction(delivery, number: submittedCount, terms: terms, refused: refused)
         } else {
-            next = transaction
+            next = Transaction(delivery, number: submittedCount, terms: terms, refused: refused)
             chainNext()
         }
         advance()
@@ -280,9 +278,9 @@ extension Dialogue {
     }
 
     private mutating func finish(reset: Bool) {
-        if let current { settle(current.delivery, current.verdicts) }
-        current = next
-        next = nil
+        if let ending = current?.ending() { settle(ending.delivery, ending.verdicts) }
+        current = nil
+        swap(&current, &next)
         if reset {
             // RFC 5321 §4.1.1.5: a transaction without end of data stays open until it is reset.
             outbound.writeStaticString("RSET\r\n")

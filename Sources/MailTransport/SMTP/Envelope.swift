@@ -6,8 +6,10 @@ import NIOCore
 
 /// The commands MAIL and RCPT of one mail, with the parameters that the server takes.
 struct Envelope {
-    let mail: Mail
+    let delivery: Delivery
     let capabilities: Capabilities
+
+    private var mail: Mail { delivery.mail }
 
     func writeMail(to output: inout ByteBuffer) {
         output.writeStaticString("MAIL FROM:<")

@@ -23,6 +23,7 @@ package final class SMTPRelay: MailTransport, SMTPConnectionOwner {
     private var connections: [ObjectIdentifier: SMTPConnection] = [:]
     /// Connections that are not ready yet.
     private var openingCount = 0
+    private let round: FlushRound
     private var rack = ConnectionRack()
     private var waiting = CircularBuffer<Delivery>()
     private var pause = ConnectPause()
@@ -42,6 +43,7 @@ package final class SMTPRelay: MailTransport, SMTPConnectionOwner {
     ) {
         self.configuration = configuration
         self.loop = loop
+        round = FlushRound(loop)
         self.connector = connector
         self.encryption = encryption
         self.tokens = tokens
@@ -149,7 +151,8 @@ package final class SMTPRelay: MailTransport, SMTPConnectionOwner {
 
     private func open(for bound: [Delivery] = [], knocker: ((Reply?) -> Void)? = nil) {
         let connection = SMTPConnection(
-            configuration, of: self, loop: loop, encryption: encryption, tokens: tokens, observer: observer)
+            configuration, of: self, loop: loop, encryption: encryption, tokens: tokens, round: round,
+            observer: observer)
         connection.bound = bound
         connection.knocker = knocker
         connections[ObjectIdentifier(connection)] = connection

@@ -87,7 +87,8 @@ package final class RelayCheck {
     package func run(done: @escaping (CheckReport) -> Void) {
         self.done = done
         let connection = SMTPConnection(
-            relay, of: self, loop: loop, encryption: encryption, tokens: tokens, observer: self)
+            relay, of: self, loop: loop, encryption: encryption, tokens: tokens, round: FlushRound(loop),
+            observer: self)
         self.connection = connection
         let limit = TimeAmount.seconds(Self.secondsMax)
         alarm = loop.assumeIsolated().scheduleTask(in: limit) {

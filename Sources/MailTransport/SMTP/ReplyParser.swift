@@ -42,6 +42,9 @@ package struct ReplyParser: Sendable {
     /// Nothing was fed that is not handed out.
     package var isEmpty: Bool { buffer.readableBytes == 0 }
 
+    /// Lets go of what was read and is handed out: the memory is then used again by the next read.
+    package mutating func rest() { if isEmpty { buffer = ByteBuffer() } }
+
     package mutating func feed(_ bytes: ByteBuffer) {
         if buffer.readableBytes == 0 {
             buffer = bytes

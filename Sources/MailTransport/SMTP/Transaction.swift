@@ -28,6 +28,8 @@ struct Transaction {
     /// Asked in place, as `Dialogue.standing` is.
     mutating func place() -> Place { Place(stage: stage) }
     private(set) var isAnswered = false
+    /// Asked in place as well.
+    mutating func ending() -> (delivery: Delivery, verdicts: [Verdict]) { (delivery, verdicts) }
     private let terms: SessionTerms
     private var body: MessageBody
     /// Recipients whose verdict differs from the mail's.
@@ -55,7 +57,7 @@ struct Transaction {
     }
 
     private var mail: Mail { delivery.mail }
-    private var envelope: Envelope { Envelope(mail: delivery.mail, capabilities: terms.capabilities) }
+    private var envelope: Envelope { Envelope(delivery: delivery, capabilities: terms.capabilities) }
     private var pipelining: Bool { terms.capabilities.pipelining }
     /// Chunks that have no reply yet.
     private var owedChunks: Int { body.chunkCount - chunkReplies }
@@ -239,7 +241,9 @@ extension Transaction {
     }
 
     private func verdicts(undecided: Verdict) -> [Verdict] {
-        var verdicts = Array(repeating: failure ?? undecided, count: mail.recipients.count)
+        let usual = failure ?? undecided
+        if delivery.mail.recipients.count == 1, decided.isEmpty { return [usual] }
+        var verdicts = Array(repeating: usual, count: mail.recipients.count)
         for (recipient, verdict) in decided { verdicts[recipient] = verdict }
         return verdicts
     }
