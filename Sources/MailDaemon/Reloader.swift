@@ -75,7 +75,7 @@ final class Reloader: Sendable {
         house.events.apps.replace(new.apps)
         let house = house
         let signer = DKIMSigner(new.dkim)
-        house.front.execute {
+        let front = house.front.submit {
             house.intake?.apply(IntakeSettings(new, queues: queues), schemas: house.kinds.schemas(new))
         }
         let bound = transport.map { UnsafeTransfer($0) }
@@ -87,6 +87,8 @@ final class Reloader: Sendable {
             house.dispatcher?.apply(DispatchSettings(new, queues: queues))
             house.checks.configuration = new
         }
+        // Whoever hears of the outcome may count on it at both sockets: operators are on the delivery loop.
+        try? front.wait()
         return ReloadOutcome(changed: changes.changed, restartNeeded: changes.restartNeeded)
     }
 }

@@ -259,9 +259,12 @@ package final class Spool: Sendable {
     /// Commits what was handed over before the call, then ends both threads. Blocks.
     package func close() {
         checks.close()
-        requests.put { $0.close = true }
+        // The reader first: whoever closes last clears SQLite's log away, and a connection that only reads may not.
+        let (writer, reader) = threads.withLock { ($0.first, $0.last) }
         questions.put { $0.append(nil) }
-        for thread in threads.withLock({ $0 }) { thread.join() }
+        reader?.join()
+        requests.put { $0.close = true }
+        writer?.join()
     }
 
     private static func answer(
