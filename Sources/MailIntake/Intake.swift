@@ -13,7 +13,7 @@ import Synchronization
 /// The submission socket: who is connected, what they share, and the road to the spool and back.
 ///
 /// Lives on the intake loop. All chunks of one tick go to the spool in one hand-over; all answers of one commit come
-/// back in one hop. A job that comes alone is committed on the loop itself (docs/decisions/0040-a-job-alone.md).
+/// back in one hop. A job that comes alone is committed on the loop itself (docs/decisions/0039-a-job-alone.md).
 package final class Intake: @unchecked Sendable {
     // Everything but `connectionCount` is touched on `loop` alone.
     package let loop: any EventLoop
