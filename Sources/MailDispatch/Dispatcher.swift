@@ -43,7 +43,7 @@ package final class Dispatcher: @unchecked Sendable {
     var settings: DispatchSettings
     var window = ReadyWindow(hasReady: true)
     var pool: WorkerPool
-    var isPaused = false
+    var isPaused: Bool { didSet { window.isPaused = isPaused } }
     var isDraining = false
     var isReadingLanes = false
     var fleet = FleetClaims()
@@ -91,6 +91,7 @@ package final class Dispatcher: @unchecked Sendable {
     package func start(_ spool: Spool) {
         self.spool = spool
         window = ReadyWindow(hasReady: spool.fleet == nil && spool.opened.tally.ready > 0)
+        window.isPaused = isPaused
         window.rules = settings.queues
         for (name, number) in spool.opened.queues where spool.opened.settings[DispatchFact.paused(queue: name)] != nil {
             window.rules[number, default: QueueRule()].isPaused = true

@@ -31,6 +31,8 @@ package struct ReadyWindow {
     private var isOpen: Bool
     package private(set) var count = 0
     private var bytes = 0
+    /// No job of any queue may run.
+    package var isPaused = false
 
     /// What a start knows: there may be ready jobs on disk, in lanes that `open` tells.
     package init(hasReady: Bool) { isOpen = !hasReady }
@@ -135,7 +137,11 @@ package struct ReadyWindow {
         let lane = lanes[number]
         guard lane.count > 0 else { return true }
         return lane.count < Limits.windowJobsMax && lane.bytes + length <= Limits.windowBytesMax && !isCrowded
+            && !rests(number)
     }
+
+    /// None of the lane's jobs may run before an operator says so: until then, one at hand is enough.
+    private func rests(_ number: Int) -> Bool { isPaused || turns.isPaused(lanes[number].lane.queue) }
 
     /// All lanes together hold as much as may be in memory.
     private var isCrowded: Bool { count >= Limits.windowsJobsMax || bytes >= Limits.windowsBytesMax }
@@ -163,7 +169,7 @@ package struct ReadyWindow {
         guard isOpen, !needy.isEmpty else { return [] }
         var reads: [Read] = []
         for number in needy where !lanes[number].isReading && lanes[number].runsLow {
-            if isCrowded, lanes[number].count > 0 { continue }
+            if lanes[number].count > 0, isCrowded || rests(number) { continue }
             lanes[number].isReading = true
             readingCount += 1
             // What is committed from here on may be missed by the read, and sets this again.

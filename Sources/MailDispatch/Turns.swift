@@ -124,6 +124,8 @@ package struct Turns {
         return lines[line].lanes[place].number
     }
 
+    func isPaused(_ queue: UInt16) -> Bool { !rules.isEmpty && rules[queue]?.isPaused == true }
+
     func mayRun(_ queue: UInt16) -> Bool {
         guard let rule = rules[queue] else { return true }
         guard !rule.isPaused else { return false }

@@ -40,17 +40,18 @@ final class AnswerSheet {
     func answer(_ chunk: Chunk, into out: inout ByteBuffer) {
         out.reserveCapacity(minimumWritableBytes: 48 * lineCount)
         var id = chunk.firstID
+        let isAllKept = chunk.isAllKept
         var error = errors.startIndex
         for index in chunk.submissions.indices {
             while error < errors.endIndex, errors[error].before <= index {
                 errors[error].error.write(to: &out)
                 error += 1
             }
-            if !chunk.refusals.isEmpty, let refusal = chunk.refusals[index] {
+            if !isAllKept, let refusal = chunk.refusals[index] {
                 WireError(refusal, ref: ref(index, chunk)).write(to: &out)
                 continue
             }
-            if !chunk.repeats.isEmpty, let known = chunk.repeats[index] {
+            if !isAllKept, let known = chunk.repeats[index] {
                 accept(known.id, known.state, isRepeat: true, ref(index, chunk), &out)
                 continue
             }

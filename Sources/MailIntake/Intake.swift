@@ -221,11 +221,17 @@ package final class Intake: @unchecked Sendable {
         for (_, error) in sheet.errors {
             events.refused(error: error.name.rawValue, lines: 1, app: client.standing.app)
         }
+        if outbox.count >= Self.chunksAtOnce { handOver() }
     }
 
+    /// So many begin a commit where the writer has none under way, and what this tick still reads goes into the next:
+    /// the disk and this loop are both busy then. Fewer would make commits of a job or two.
+    private static let chunksAtOnce = 8
+
     private func handOver() {
+        guard !outbox.isEmpty else { return }
         let chunks = outbox
-        outbox = []
+        outbox.removeAll(keepingCapacity: true)
         pace.handedOver(chunks.count, at: clock.monotonic())
         if pace.mayStandStill, let chunk = chunks.first, chunk.submissions.count == 1, spool.commit(alone: chunk) {
             return
@@ -235,23 +241,28 @@ package final class Intake: @unchecked Sendable {
 
     private func answered(_ chunks: [Chunk]) {
         pace.answered(chunks.count, at: clock.monotonic())
+        var accepted = AcceptedRuns(wantsEach: events.tellsAccepted)
         var touched: [Conversation] = []
         for chunk in chunks {
             guard let sheet = chunk.notes as? AnswerSheet else { continue }
-            count(chunk, client: sheet.conversation.standing.app)
-            sheet.conversation.answer(chunk, sheet)
-            if touched.last !== sheet.conversation { touched.append(sheet.conversation) }
+            let conversation = sheet.conversation
+            accepted.add(chunk, app: conversation.standing.app)
+            countOthers(chunk, client: conversation.standing.app)
+            conversation.answer(chunk, sheet)
+            if touched.last !== conversation { touched.append(conversation) }
+        }
+        for run in accepted.runs {
+            events.accepted(kind: Int(run.kind), queue: run.queue, jobs: run.jobs, app: run.app)
         }
         for conversation in touched { conversation.flush() }
+        // Whoever waits for an answer does not wait for the log.
+        for run in accepted.runs {
+            events.tell(run.each, kind: Int(run.kind), queue: run.queue, app: run.app, user: run.uid)
+        }
     }
 
-    private func count(_ chunk: Chunk, client app: AppHandle) {
-        guard !chunk.submissions.isEmpty else { return }
-        for group in chunk.groups {
-            events.accepted(
-                kind: Int(group.kind), queue: group.queue, jobs: group.jobs, app: app, user: chunk.uid
-            ) { chunk.accepted(group) }
-        }
+    /// Those that did not become jobs of their own.
+    private func countOthers(_ chunk: Chunk, client app: AppHandle) {
         for (index, _) in chunk.repeats { events.deduplicated(kind: Int(chunk.submissions[index].kind)) }
         for (_, refusal) in chunk.refusals {
             events.refused(error: WireError(refusal, ref: nil).name.rawValue, lines: 1, app: app)
@@ -335,44 +346,5 @@ extension Intake: ReceiptSink {
     package func committed(_ chunks: [Chunk]) {
         if loop.inEventLoop { return answered(chunks) }
         loop.execute { [self] in answered(chunks) }
-    }
-}
-
-extension Chunk {
-    /// Kept jobs that are told of together.
-    fileprivate struct Group {
-        var kind: UInt8
-        var queue: UInt16
-        var jobs = 0
-    }
-
-    /// Few: most chunks have one, and jobs that are alike come one after the other.
-    fileprivate var groups: [Group] {
-        var groups: [Group] = []
-        var last = 0
-        forEachKept { index, _ in
-            let job = submissions[index]
-            if last >= groups.count || groups[last].kind != job.kind || groups[last].queue != job.queue {
-                last = groups.firstIndex { $0.kind == job.kind && $0.queue == job.queue } ?? groups.count
-                if last == groups.count { groups.append(Group(kind: job.kind, queue: job.queue)) }
-            }
-            groups[last].jobs += 1
-        }
-        return groups
-    }
-
-    fileprivate func accepted(_ group: Group) -> [AcceptedJob] {
-        var jobs: [AcceptedJob] = []
-        forEachKept { index, id in
-            let job = submissions[index]
-            guard job.kind == group.kind, job.queue == group.queue else { return }
-            let state = job.dueAt == nil ? JobState.ready : .scheduled
-            jobs.append(AcceptedJob(id: id, queue: job.queue, state: state, trace: job.isTraced ? trace(job) : nil))
-        }
-        return jobs
-    }
-
-    private func trace(_ job: Submission) -> TraceContext? {
-        bytes.withUnsafeReadableBytes { TraceContext(of: UnsafeRawBufferPointer(rebasing: $0[job.range])) }
     }
 }

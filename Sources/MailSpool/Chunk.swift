@@ -56,7 +56,7 @@ package struct Repeat: Equatable, Sendable {
 /// sink takes it back. That passing along is what makes it safe to send.
 package final class Chunk: @unchecked Sendable {
     package let bytes: ByteBuffer
-    package var submissions: [Submission]
+    package let submissions: [Submission]
     /// The submitting user, from SO_PEERCRED.
     package let uid: UInt32
     /// What the user may have waiting.
@@ -82,6 +82,9 @@ package final class Chunk: @unchecked Sendable {
         self.notes = notes
     }
 
+    /// Each submission became a job, as on the usual road.
+    package var isAllKept: Bool { refusals.isEmpty && repeats.isEmpty }
+
     /// Became a job of its own by this chunk.
     package func isKept(_ index: Int) -> Bool {
         (refusals.isEmpty || refusals[index] == nil) && (repeats.isEmpty || repeats[index] == nil)
@@ -106,7 +109,8 @@ package final class Chunk: @unchecked Sendable {
     /// Calls `body` with the index and id of each kept job, in order.
     package func forEachKept(_ body: (Int, JobID) -> Void) {
         var id = firstID
-        for index in submissions.indices where isKept(index) {
+        let isAllKept = isAllKept
+        for index in submissions.indices where isAllKept || isKept(index) {
             body(index, id)
             id = id.advanced(by: 1)
         }

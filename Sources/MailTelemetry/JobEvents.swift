@@ -7,19 +7,21 @@ import Systemd
 /// What happens to jobs.
 extension Events {
     /// Jobs of one kind and queue are on disk and may be answered.
-    /// - Parameters:
-    ///   - queue: its number in the spool, as everywhere.
-    ///   - user: who submitted them.
-    ///   - which: all of them; asked for only where somebody watches, or they are logged.
-    package func accepted(
-        kind: Int, queue: UInt16 = 0, jobs: Int, app: AppHandle? = nil, user: UInt32 = 0,
-        which: () -> [AcceptedJob] = { [] }
+    /// - Parameter queue: its number in the spool, as everywhere.
+    package func accepted(kind: Int, queue: UInt16 = 0, jobs: Int, app: AppHandle? = nil) {
+        metrics.queues.handle(queue).accepted[known(kind)].add(jobs)
+        app?.accepted.add(jobs)
+    }
+
+    /// Somebody watches, or reads the log: `tell` is not in vain.
+    package var tellsAccepted: Bool { watchers.isOn || journal.isOn(.info) }
+
+    /// Those that were counted as accepted, one by one: all of one kind and queue.
+    /// - Parameter user: who submitted them.
+    package func tell(
+        _ jobs: [AcceptedJob], kind: Int, queue: UInt16 = 0, app: AppHandle? = nil, user: UInt32 = 0
     ) {
         let kind = known(kind)
-        metrics.queues.handle(queue).accepted[kind].add(jobs)
-        app?.accepted.add(jobs)
-        guard watchers.isOn || journal.isOn(.info) else { return }
-        let jobs = which()
         var rest = jobs[...]
         while !rest.isEmpty {
             log(rest.prefix(Self.acceptedPerLine), kind, queue, app, user)

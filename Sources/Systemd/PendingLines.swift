@@ -10,7 +10,8 @@ final class PendingLines: @unchecked Sendable {
     /// What the writing thread does, so that a bell is rung only where it is heard.
     private enum Writer { case writing, asleep, gathering }
 
-    /// A waking of the writer costs more than ten lines do; nobody misses a line for so long.
+    /// A waking of the writer costs more than ten lines do, and whoever logs pays for it; nobody misses a line for so
+    /// long.
     private static let gatherNanoseconds = 10_000_000
 
     private let mutex: UnsafeMutablePointer<pthread_mutex_t> = .allocate(capacity: 1)
@@ -113,13 +114,21 @@ final class PendingLines: @unchecked Sendable {
         return taken
     }
 
+    /// It sleeps for good only once nothing has come for a while, so that under a steady load nobody has to wake it.
     private func waitForWork() {
-        writer = .asleep
-        while line.bytes.isEmpty && dropped == 0 && !closed { pthread_cond_wait(work, mutex) }
+        gather()
+        if line.bytes.isEmpty && dropped == 0 {
+            writer = .asleep
+            while line.bytes.isEmpty && dropped == 0 && !closed { pthread_cond_wait(work, mutex) }
+            gather()
+        }
+        writer = .writing
+    }
+
+    private func gather() {
         writer = .gathering
         let deadline = Self.deadline(nanoseconds: Self.gatherNanoseconds)
         while !urgent && !closed { guard wait(work, until: deadline) else { break } }
-        writer = .writing
     }
 
     /// False once the deadline has passed.

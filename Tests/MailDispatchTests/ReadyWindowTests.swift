@@ -66,6 +66,30 @@ struct ReadyWindowTests {
         #expect(window.lanesToRead().isEmpty, "one read a lane at a time")
     }
 
+    @Test("while nothing may run, one job a lane is enough at hand; the rest is read once it may")
+    func rest() {
+        var window = ReadyWindow(hasReady: false)
+        window.isPaused = true
+        #expect(commit(.sample(1), &window) && commit(.sample(2, priority: 9), &window))
+        #expect(!commit(.sample(3), &window), "it is on disk, and not wanted yet")
+        #expect(window.lanesToRead().isEmpty && window.lanesWithMore == [.usual])
+        window.isPaused = false
+        #expect(window.lanesToRead().map(\.after.raw) == [1])
+        window.loaded([.sample(3)], .usual, complete: true)
+        #expect(taken(&window) == [2, 1, 3])
+    }
+
+    @Test("a queue that is paused has one job at hand, the others go on")
+    func queueAtRest() {
+        var window = ReadyWindow(hasReady: false)
+        window.rules = [1: QueueRule(isPaused: true)]
+        #expect(commit(.sample(1, queue: 1), &window) && !commit(.sample(2, queue: 1), &window))
+        #expect(commit(.sample(3), &window) && commit(.sample(4), &window))
+        #expect(window.lanesToRead().isEmpty)
+        window.rules[1]?.isPaused = false
+        #expect(window.lanesToRead().map(\.lane.queue) == [1])
+    }
+
     @Test("a full lane remembers that there is more, and reads on where it stopped")
     func full() {
         var window = ReadyWindow(hasReady: false)

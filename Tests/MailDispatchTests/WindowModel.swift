@@ -202,7 +202,7 @@ struct WindowModel {
     }
 
     private mutating func take() {
-        guard let job = window.next() else { return }
+        guard !window.isPaused, let job = window.next() else { return }
         runs[job.id, default: 0] += 1
         if inHand.contains(where: { $0.id == job.id }) { faults.append("\(job.id.raw) is in hand twice") }
         if runs[job.id, default: 0] > wanted[job.id, default: 0] { faults.append("\(job.id.raw) ran too often") }
@@ -263,6 +263,7 @@ struct WindowModel {
         case 14:
             let isPaused = draw(20)
             if isPaused < 2 { window.rules[1]?.isPaused = isPaused == 0 }
+            if isPaused == 2 || window.isPaused { window.isPaused.toggle() }
         default:
             take()
             end(.delivered)
@@ -277,6 +278,7 @@ struct WindowModel {
     /// left to do.
     mutating func settleDown() {
         window.rules[1]?.isPaused = false
+        window.isPaused = false
         for turn in 0..<100_000 {
             let held = aside.filter(\.value.isHeld).keys.sorted()
             if isQuiet, disk.isEmpty, held.isEmpty { return }

@@ -191,8 +191,8 @@ import Testing
         let jobs = (1...70).map {
             AcceptedJob(id: JobID(raw: $0), queue: 3, state: .ready, trace: $0 == 70 ? trace : nil)
         }
-        stage.events.accepted(kind: 0, queue: 3, jobs: 70, user: 1000) { jobs }
-        stage.events.accepted(kind: 0, jobs: 1, user: 1001) { [jobs[0]] }
+        stage.events.tell(jobs, kind: 0, queue: 3, user: 1000)
+        stage.events.tell([jobs[0]], kind: 0, user: 1001)
         let lines = stage.lines
         #expect(lines.map { $0.fields["JOB"]?.split(separator: ",").count } == [32, 32, 6, 1])
         #expect(lines[0].message == "\(jobs[0].id) to \(jobs[31].id) accepted from uid 1000")
