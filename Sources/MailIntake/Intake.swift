@@ -226,7 +226,7 @@ package final class Intake: @unchecked Sendable {
 
     /// So many begin a commit where the writer has none under way, and what this tick still reads goes into the next:
     /// the disk and this loop are both busy then. Fewer would make commits of a job or two.
-    private static let chunksAtOnce = 8
+    private static let chunksAtOnce = 16
 
     private func handOver() {
         guard !outbox.isEmpty else { return }

@@ -26,6 +26,7 @@ package final class Events: Sendable {
     let refusedLines = Throttle()
     let clientRefusedLines = Throttle()
     let awayLines = Throttle()
+    let spoolLines = TextThrottle()
 
     /// - Parameters:
     ///   - kinds: names of the job kinds, for the `type` label. At least one.

@@ -97,10 +97,13 @@ extension Events {
     /// The spool could not do what it had to: `message` says what and why.
     package func spoolFailed(_ message: String) {
         metrics.store.errors.add()
+        // A database that recovers refuses dozens of attempts a second.
+        guard let held = spoolLines.pass(message, clock.monotonic()) else { return }
         journal.write(.error) { line in
             line.message("spool: ")
             line.add(message)
             line.identify(EventID.spoolFailed)
+            line.addHeld(held)
         }
     }
 

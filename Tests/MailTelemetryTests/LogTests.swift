@@ -145,6 +145,27 @@ import Testing
         #expect(stage.samples[#"maild_relay_unreachable_total{relay="main"}"#] == 12)
     }
 
+    @Test("each of the spool's errors is one line a second, however often it comes back; another is told at once")
+    func spoolErrors() {
+        let stage = Stage()
+        for _ in 0..<5 {
+            stage.events.spoolFailed("the database system is starting up")
+            stage.events.spoolFailed("connection refused")
+        }
+        stage.clock.advance(seconds: 1.001)
+        stage.events.spoolFailed("the database system is starting up")
+        for number in 0..<100 { stage.events.spoolFailed("page \(number) is damaged") }
+        let lines = stage.lines
+        #expect(
+            lines.prefix(3).map(\.message) == [
+                "spool: the database system is starting up", "spool: connection refused",
+                "spool: the database system is starting up",
+            ])
+        #expect(lines.prefix(3).map { $0.fields["SIMILAR_BEFORE"] } == [nil, nil, "4"])
+        #expect(lines.count == 103, "what was not said before is never kept silent")
+        #expect(stage.samples["maild_store_errors_total"] == 111)
+    }
+
     @Test("the daemon's life is told in order, with levels")
     func life() {
         let stage = Stage(level: .info)
