@@ -28,7 +28,7 @@ final class AnswerSheet {
 
     init(_ conversation: Conversation, _ lines: CheckedLines, byteCount: Int, share: ReadingShare?) {
         self.conversation = conversation
-        refs = lines.hasRefs ? lines.refs : []
+        refs = lines.refs
         errors = lines.errors
         waits = lines.waits
         self.share = share

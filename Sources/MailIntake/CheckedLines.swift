@@ -9,8 +9,8 @@ import NIOCore
 /// The lines of one read after the reader has judged them: jobs to keep, and errors in their places.
 package struct CheckedLines {
     package private(set) var submissions: [Submission] = []
+    /// By submission; empty where no line has one.
     package private(set) var refs: [Range<Int>?] = []
-    package private(set) var hasRefs = false
     /// Indices of submissions whose answer waits for the outcome. Empty on the usual road.
     package private(set) var waits: Set<Int> = []
     package private(set) var errors: [(before: Int, error: WireError)] = []
@@ -55,8 +55,13 @@ package struct CheckedLines {
         submission.isTraced = job.isTraced
         submissions.append(submission)
         if job.waitsForOutcome { waits.insert(submissions.count - 1) }
-        refs.append(job.ref.map { $0.lowerBound + offset..<$0.upperBound + offset })
-        if job.ref != nil { hasRefs = true }
+        note(job.ref.map { $0.lowerBound + offset..<$0.upperBound + offset })
+    }
+
+    private mutating func note(_ ref: Range<Int>?) {
+        guard ref != nil || !refs.isEmpty else { return }
+        if refs.isEmpty { refs = Array(repeating: nil, count: submissions.count - 1) }
+        refs.append(ref)
     }
 
     private static let tooManyWait = WireError(

@@ -38,15 +38,16 @@ final class Admission {
         fresh.removeAll(keepingCapacity: true)
         var rows = 0
         var next = max(batch.lastID.advanced(by: 1), JobID.first(at: now, node: node))
+        var run: Run?
         for chunk in batch.chunks {
             chunk.firstID = next
             // It may have been tried before, in a larger commit.
-            chunk.refusals.removeAll()
-            chunk.repeats.removeAll()
-            let kept = try admit(chunk, &batch, limits, closed, first: next)
+            if !chunk.isAllKept { chunk.forgetVerdicts() }
+            let kept = try admit(chunk, &batch, &run, limits, closed, first: next)
             rows += kept
             next = next.advanced(by: kept)
         }
+        if let run { Self.close(run, &batch) }
         if rows > 0 { batch.lastID = next.advanced(by: -1) }
         return rows
     }
@@ -63,11 +64,11 @@ final class Admission {
     }
 
     private func admit(
-        _ chunk: Chunk, _ batch: inout Batch, _ limits: SpoolLimits, _ closed: SpoolError?, first: JobID
+        _ chunk: Chunk, _ batch: inout Batch, _ run: inout Run?, _ limits: SpoolLimits, _ closed: SpoolError?,
+        first: JobID
     ) throws(SpoolError) -> Int {
         var kept = 0
-        var run: Run?
-        var usage = chunk.quota.boundsSpool ? Usage(batch.tally.count(uid: chunk.uid), chunk) : nil
+        var usage = usage(of: chunk, &batch, &run)
         for (index, job) in chunk.submissions.enumerated() {
             if let key = job.key, try isKnown(key, job, index, chunk) { continue }
             let pending = (jobs: run?.jobs ?? 0, bytes: run?.bytes ?? 0)
@@ -79,8 +80,16 @@ final class Admission {
             kept += 1
             Self.count(job, chunk.uid, &run, &batch)
         }
-        if let run { Self.close(run, &batch) }
         return kept
+    }
+
+    /// nil where the user may have any number waiting.
+    private func usage(of chunk: Chunk, _ batch: inout Batch, _ run: inout Run?) -> Usage? {
+        guard chunk.quota.boundsSpool else { return nil }
+        // What was admitted before counts too.
+        if let open = run { Self.close(open, &batch) }
+        run = nil
+        return Usage(batch.tally.count(uid: chunk.uid), chunk)
     }
 
     private static func refusal(
@@ -124,11 +133,12 @@ final class Admission {
     /// A dictionary is asked once for a run of jobs that are alike, and not for each.
     private static func count(_ job: Submission, _ uid: UInt32, _ run: inout Run?, _ batch: inout Batch) {
         let state = job.dueAt == nil ? JobState.ready : .scheduled
-        if let open = run, open.state != state || open.group.kind != job.kind || open.group.queue != job.queue {
+        let group = JobGroup(queue: job.queue, uid: uid, kind: job.kind)
+        if let open = run, open.state != state || open.group != group {
             close(open, &batch)
             run = nil
         }
-        if run == nil { run = Run(group: JobGroup(queue: job.queue, uid: uid, kind: job.kind), state: state) }
+        if run == nil { run = Run(group: group, state: state) }
         run?.jobs += 1
         run?.bytes += job.range.count
     }

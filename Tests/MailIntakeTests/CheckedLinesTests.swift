@@ -41,9 +41,8 @@ struct CheckedLinesTests {
         let lines = check([Self.plain, named])
         let start = Self.plain.utf8.count + 1
         #expect(lines.submissions.map(\.range) == [0..<start - 1, start..<start + named.utf8.count])
-        #expect(lines.hasRefs)
         #expect(lines.refs == [nil, start + 7..<start + 10])
-        #expect(!check([Self.plain]).hasRefs)
+        #expect(check([Self.plain]).refs.isEmpty)
     }
 
     @Test("a job without an expiry is given one, counted from when it may go")

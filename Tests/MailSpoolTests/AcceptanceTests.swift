@@ -76,6 +76,19 @@ struct AcceptanceTests {
         #expect(try await stage.counted() == stage.spool.tally)
     }
 
+    @Test("several chunks of one commit are counted together, whoever they are of", arguments: Shelf.Kind.allCases)
+    func together(_ kind: Shelf.Kind) async throws {
+        var limits = SpoolLimits()
+        limits.jobsMax = 7
+        let stage = try Stage(kind, limits: limits)
+        let chunks = (0..<5).map { stage.chunk([Draft(), Draft(queue: 1)], uid: UInt32(1000 + $0 / 2)) }
+        stage.spool.append(chunks)
+        _ = await stage.probe.receipts(5)
+        #expect(chunks.map(\.keptIDs.count) == [2, 2, 2, 1, 0])
+        #expect(stage.spool.tally.jobs == 7)
+        #expect(try await stage.counted() == stage.spool.tally)
+    }
+
     @Test("past bytesMax only what does not fit is refused", arguments: Shelf.Kind.allCases)
     func bytesMax(_ kind: Shelf.Kind) async throws {
         var limits = SpoolLimits()

@@ -6,7 +6,7 @@ import MailJob
 /// Jobs that are ready at once and in the main lane, on their way into the file: nearly every job is one of these.
 ///
 /// Each run of a statement opens and closes the table and its three indexes, which costs as much as a row. So rows are
-/// gathered, and go in sixteen, four or one at a time; each value that is bound costs time too, and there are few.
+/// gathered, and go in up to sixteen at a time; each value that is bound costs time too, and there are few.
 final class UsualRows {
     struct Row {
         var id: Int64
@@ -38,7 +38,7 @@ final class UsualRows {
         gathered.reserveCapacity(most)
     }
 
-    private static let sizes = [16, 4, 1]
+    private static let sizes = [16, 8, 4, 2, 1]
 
     func append(_ row: Row) throws(SpoolError) {
         gathered.append(row)
