@@ -197,6 +197,9 @@ static const char *add_layer(sqlite3_vfs *base, const char *name) {
 }
 
 const char *gathered_log(const char *base_name) {
+  // Of no effect once SQLite is initialized. Nobody asks how much memory it has, and each of its allocations would take
+  // a lock to count it: https://sqlite.org/compile.html#recommended_compile_time_options
+  sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   if (sqlite3_initialize() != SQLITE_OK) return NULL;
   sqlite3_mutex *mutex = sqlite3_mutex_alloc(SQLITE_MUTEX_STATIC_APP1);
   sqlite3_mutex_enter(mutex);

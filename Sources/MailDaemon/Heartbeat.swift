@@ -17,6 +17,8 @@ import Systemd
 final class Heartbeat: @unchecked Sendable {
     private let loop: any EventLoop
     private let notifier: Notifier
+    /// Asked once: commits touch the heart.
+    private let isHeard: Bool
     private let interval: Double?
     private let clock: any Clock
     private let isTicking = Atomic<Bool>(false)
@@ -38,6 +40,7 @@ final class Heartbeat: @unchecked Sendable {
     init(on loop: any EventLoop, notifier: Notifier, interval: Double?, clock: any Clock) {
         self.loop = loop
         self.notifier = notifier
+        isHeard = notifier.isHeard
         self.interval = interval
         self.clock = clock
         pulse = Pulse(clock: clock, patience: interval ?? Pulse.patienceDefault)
@@ -86,7 +89,7 @@ final class Heartbeat: @unchecked Sendable {
 
     /// Something has changed. Callable from any thread; cheap while a tick is pending.
     func touch() {
-        guard notifier.isHeard, !isTicking.exchange(true, ordering: .relaxed) else { return }
+        guard isHeard, !isTicking.exchange(true, ordering: .relaxed) else { return }
         loop.execute { [self] in scheduleTick() }
     }
 

@@ -12,8 +12,8 @@ import Synchronization
 
 /// The submission socket: who is connected, what they share, and the road to the spool and back.
 ///
-/// Lives on the intake loop. All chunks of one tick go to the spool in one hand-over; all answers of one commit come
-/// back in one hop. A job that comes alone is committed on the loop itself (docs/decisions/0039-a-job-alone.md).
+/// Lives on the intake loop. What a tick reads goes to the spool in few hand-overs; all answers of one commit come back
+/// in one hop. A job that comes alone is committed on the loop itself (docs/decisions/0039-a-job-alone.md).
 package final class Intake: @unchecked Sendable {
     // Everything but `connectionCount` is touched on `loop` alone.
     package let loop: any EventLoop
@@ -263,6 +263,7 @@ package final class Intake: @unchecked Sendable {
 
     /// Those that did not become jobs of their own.
     private func countOthers(_ chunk: Chunk, client app: AppHandle) {
+        guard !chunk.isAllKept else { return }
         for (index, _) in chunk.repeats { events.deduplicated(kind: Int(chunk.submissions[index].kind)) }
         for (_, refusal) in chunk.refusals {
             events.refused(error: WireError(refusal, ref: nil).name.rawValue, lines: 1, app: app)

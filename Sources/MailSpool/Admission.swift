@@ -35,7 +35,7 @@ final class Admission {
     func admit(
         _ batch: inout Batch, limits: SpoolLimits, closed: SpoolError? = nil, now: WallTime
     ) throws(SpoolError) -> Int {
-        fresh.removeAll(keepingCapacity: true)
+        if !fresh.isEmpty { fresh.removeAll(keepingCapacity: true) }
         var rows = 0
         var next = max(batch.lastID.advanced(by: 1), JobID.first(at: now, node: node))
         var run: Run?

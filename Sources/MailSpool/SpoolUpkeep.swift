@@ -41,7 +41,13 @@ final class SpoolUpkeep {
         let now = clock.monotonic()
         let prune = tally.finished > 0 || hasKeys ? pruneAt : nil
         let look = space.isLow ? min(now + SpaceWatch.lowLookSeconds, lowShrinkAt) : nil
-        return [prune, shrinkAt, look].compactMap { $0 }.min().map { max(0, $0 - now) }
+        return Self.earliest(Self.earliest(prune, shrinkAt), look).map { max(0, $0 - now) }
+    }
+
+    /// nil: never. Asked after each lone job, so without an array.
+    static func earliest(_ one: Double?, _ other: Double?) -> Double? {
+        guard let one, let other else { return one ?? other }
+        return min(one, other)
     }
 
     /// Something was written: not idle any more.

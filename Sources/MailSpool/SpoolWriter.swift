@@ -110,7 +110,8 @@ final class SpoolWriter {
         let retry = unsettled.isEmpty && unset.isEmpty && damaged.isEmpty ? nil : Self.retrySeconds
         let probe = isWritable ? nil : Self.probeSeconds
         let look = keeping.fleet == nil ? nil : Self.retrySeconds
-        return [upkeep.patience(tally), retry, probe, look].compactMap { $0 }.min()
+        let asked = SpoolUpkeep.earliest(SpoolUpkeep.earliest(retry, probe), look)
+        return SpoolUpkeep.earliest(upkeep.patience(tally), asked)
     }
 
     func publish() {

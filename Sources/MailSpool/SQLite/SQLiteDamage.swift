@@ -198,6 +198,7 @@ final class SQLiteDamage {
 
     /// After the transaction: it is durable, or it has not happened.
     func close(isDurable: Bool) {
+        guard !recording.isEmpty || !forgetting.isEmpty else { return }
         if isDurable {
             for row in recording { ledger.record(row) }
             recorded += recording.filter { !$0.hasEnded }

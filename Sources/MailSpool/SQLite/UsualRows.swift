@@ -47,11 +47,17 @@ final class UsualRows {
 
     /// Puts in what was gathered.
     func flush() throws(SpoolError) {
-        defer { gathered.removeAll(keepingCapacity: true) }
+        // Taken out, so that nobody else is asked about at each row.
+        var taken: [Row] = []
+        swap(&taken, &gathered)
+        defer {
+            taken.removeAll(keepingCapacity: true)
+            swap(&taken, &gathered)
+        }
         var first = 0
         for (rows, statement) in inserts {
-            while gathered.count - first >= rows {
-                for index in 0..<rows { bind(gathered[first + index], to: statement, at: CInt(6 * index)) }
+            while taken.count - first >= rows {
+                for index in 0..<rows { bind(taken[first + index], to: statement, at: CInt(6 * index)) }
                 try statement.run()
                 first += rows
             }
