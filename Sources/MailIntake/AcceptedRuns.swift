@@ -4,7 +4,6 @@
 import MailJob
 import MailSpool
 import MailTelemetry
-import MailWire
 
 /// What one commit has kept, in runs of jobs that are alike: each is counted once and told of in few lines.
 struct AcceptedRuns {
