@@ -6,25 +6,25 @@ import MailSpool
 import MailTelemetry
 
 /// What one commit has kept, in runs of jobs that are alike: each is counted once and told of in few lines.
-struct AcceptedRuns {
-    struct Run {
-        let kind: UInt8
-        let queue: UInt16
-        let uid: UInt32
-        let app: AppHandle
-        var jobs = 0
+package struct AcceptedRuns {
+    package struct Run {
+        package let kind: UInt8
+        package let queue: UInt16
+        package let uid: UInt32
+        package let app: AppHandle
+        package var jobs = 0
         /// Empty where nobody wants to know.
-        var each: [AcceptedJob] = []
+        package var each: [AcceptedJob] = []
     }
 
-    private(set) var runs: [Run] = []
+    package private(set) var runs: [Run] = []
     /// Where those of the last chunk's user begin. Few: most users have one kind and queue.
     private var usersFirst = 0
     private let wantsEach: Bool
 
-    init(wantsEach: Bool) { self.wantsEach = wantsEach }
+    package init(wantsEach: Bool) { self.wantsEach = wantsEach }
 
-    mutating func add(_ chunk: Chunk, app: AppHandle) {
+    package mutating func add(_ chunk: Chunk, app: AppHandle) {
         if let last = runs.last, last.uid != chunk.uid || last.app !== app { usersFirst = runs.count }
         var place = runs.count
         chunk.forEachKept { index, id in

@@ -24,32 +24,3 @@ final class Throttle: Sendable {
         return held.exchange(0, ordering: .relaxed)
     }
 }
-
-/// The same for texts that are given: each is let through once a second, whatever others are.
-final class TextThrottle: Sendable {
-    private struct Said {
-        /// Monotonic time of the next line in seconds.
-        var next: Double
-        var held = 0
-    }
-
-    private let said = Mutex<[String: Said]>([:])
-    /// Past so many texts at a time no further one is kept silent.
-    private static let textsMax = 64
-
-    init() {}
-
-    /// As `Throttle.pass`, of this text.
-    func pass(_ text: String, _ now: Double) -> Int? {
-        said.withLock { said in
-            let known = said[text]
-            if let known, now < known.next {
-                said[text]?.held += 1
-                return nil
-            }
-            if said.count >= Self.textsMax { said = said.filter { now < $0.value.next } }
-            if said.count < Self.textsMax { said[text] = Said(next: now + 1) }
-            return known?.held ?? 0
-        }
-    }
-}

@@ -13,7 +13,7 @@ import Synchronization
 import Systemd
 import TestSupport
 
-private struct NoLog: JournalSink {
+struct NoLog: JournalSink {
     func write(_ records: UnsafeRawBufferPointer) {}
 }
 

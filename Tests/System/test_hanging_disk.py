@@ -2,20 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A disk that does not answer: operators and metrics do, and nothing is lost."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
+from preloads import preload
 from submission import job
 from waiting import until
 
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory):
-    library = tmp_path_factory.mktemp("disk") / "hanging_disk.so"
-    source = Path(__file__).with_name("hanging_disk.c")
-    subprocess.run(["cc", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, source], check=True)
-    return library
+    return preload("hanging_disk", tmp_path_factory.mktemp("disk"))
 
 
 @pytest.mark.parametrize("jobs", [1, 200], ids=["a job that came alone", "a batch"])

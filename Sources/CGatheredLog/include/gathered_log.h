@@ -9,7 +9,8 @@
 
 // The name of such a VFS on top of the one named `base` (NULL: the machine's own), for sqlite3_open_v2; NULL where
 // there is no such VFS, or no memory. Made at the first call for each base, and kept for as long as the process lives.
-// Only for connections with synchronous=FULL: with less SQLite publishes frames without a sync.
+// Only for connections with synchronous=FULL: with less SQLite publishes frames without a sync. The first call, where
+// it is the first of SQLite at all, also has it count no memory: sqlite3_memory_used and its like tell nothing then.
 const char *gathered_log(const char *base);
 
 #endif
